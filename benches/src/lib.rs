@@ -1,0 +1,1 @@
+//! Benchmarks of wengert; the suites are in `benches/`.

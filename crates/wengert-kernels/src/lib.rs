@@ -1,0 +1,15 @@
+//! Flat numeric loops: the arithmetic under wengert.
+//!
+//! Everything here works on slices of `f32` or `f64` (movement: any `Copy` element). Nothing here knows a shape rule, a
+//! tape or a derivative.
+//!
+//! * [`Real`] is the arithmetic that formulas are written in. `f32` and `f64` implement it here with branch-free
+//!   polynomials that LLVM vectorises; a tensor handle implements it by recording.
+//! * [`simd`] runs a loop with the widest instruction set that this machine has.
+//! * [`map`] applies formulas over slices.
+
+pub mod map;
+pub mod real;
+pub mod simd;
+
+pub use real::Real;

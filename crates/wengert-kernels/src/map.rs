@@ -1,0 +1,93 @@
+//! Formulas applied over slices.
+//!
+//! A formula is a zero-sized or small `Copy` value that implements [`Map1`] or [`Map2`], so that every formula gets its own
+//! vectorised loop. Slices of one call have one length; broadcast and strided operands are packed by the caller.
+
+use crate::simd::{self, Kernel};
+
+/// A formula of one operand.
+pub trait Map1<E>: Copy {
+    /// The formula; mark the implementation `#[inline(always)]`.
+    fn at(self, a: E) -> E;
+}
+
+/// A formula of two operands.
+pub trait Map2<E>: Copy {
+    /// The formula; mark the implementation `#[inline(always)]`.
+    fn at(self, a: E, b: E) -> E;
+}
+
+/// A formula of four operands, the shape of every vector-Jacobian product: `(g, a, b, y)`.
+pub trait Map4<E>: Copy {
+    /// The formula; mark the implementation `#[inline(always)]`.
+    fn at(self, g: E, a: E, b: E, y: E) -> E;
+}
+
+macro_rules! map {
+    ($(#[$doc:meta])* $name:ident, $loop:ident, $formula:ident, $($operand:ident)+) => {
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If the slices differ in length.
+        #[inline]
+        pub fn $name<E: Copy, F: $formula<E>>(formula: F, $($operand: &[E],)+ out: &mut [E]) {
+            $(assert_eq!($operand.len(), out.len(), "slices of one length");)+
+            simd::run($loop { formula, $($operand,)+ out });
+        }
+
+        struct $loop<'a, E, F> {
+            formula: F,
+            $($operand: &'a [E],)+
+            out: &'a mut [E],
+        }
+
+        impl<E: Copy, F: $formula<E>> Kernel for $loop<'_, E, F> {
+            type Output = ();
+            #[inline(always)]
+            fn run(self) {
+                let n = self.out.len();
+                $(let $operand = &self.$operand[..n];)+
+                for i in 0..n {
+                    self.out[i] = self.formula.at($($operand[i]),+);
+                }
+            }
+        }
+    };
+}
+
+map!(
+    /// `out[i] = formula(a[i])`.
+    map1, Loop1, Map1, a
+);
+map!(
+    /// `out[i] = formula(a[i], b[i])`.
+    map2, Loop2, Map2, a b
+);
+map!(
+    /// `out[i] = formula(g[i], a[i], b[i], y[i])`.
+    map4, Loop4, Map4, g a b y
+);
+
+/// `out[i] += a[i]`.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn add_assign<E: Copy + std::ops::Add<Output = E>>(a: &[E], out: &mut [E]) {
+    assert_eq!(a.len(), out.len(), "slices of one length");
+    simd::run(AddAssign { a, out });
+}
+
+struct AddAssign<'a, E> {
+    a: &'a [E],
+    out: &'a mut [E],
+}
+
+impl<E: Copy + std::ops::Add<Output = E>> Kernel for AddAssign<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (out, &a) in self.out.iter_mut().zip(self.a) {
+            *out = *out + a;
+        }
+    }
+}
