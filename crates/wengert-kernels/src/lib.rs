@@ -7,7 +7,9 @@
 //!   polynomials that LLVM vectorises; a tensor handle implements it by recording.
 //! * [`simd`] runs a loop with the widest instruction set that this machine has.
 //! * [`map`] applies formulas over slices.
+//! * [`mod@gemm`] is the matrix product.
 
+pub mod gemm;
 pub mod map;
 pub mod real;
 pub mod simd;
