@@ -6,12 +6,13 @@
 //! * [`Real`] is the arithmetic that formulas are written in. `f32` and `f64` implement it here with branch-free
 //!   polynomials that LLVM vectorises; a tensor handle implements it by recording.
 //! * [`simd`] runs a loop with the widest instruction set that this machine has.
-//! * [`map`] applies formulas over slices.
+//! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
 //! * [`mod@gemm`] is the matrix product.
 
 pub mod gemm;
 pub mod map;
 pub mod real;
+pub mod reduce;
 pub mod simd;
 
 pub use real::Real;

@@ -140,11 +140,13 @@ macro_rules! real_from_std {
             }
             #[inline(always)]
             fn minimum(self, other: Self) -> Self {
-                if self < other || self != self { self } else { other }
+                let smaller = if self < other { self } else { other };
+                <$t>::from_bits(smaller.to_bits() | if self != self { !0 } else { 0 })
             }
             #[inline(always)]
             fn maximum(self, other: Self) -> Self {
-                if self > other || self != self { self } else { other }
+                let larger = if self > other { self } else { other };
+                <$t>::from_bits(larger.to_bits() | if self != self { !0 } else { 0 })
             }
             #[inline(always)]
             fn pow(self, other: Self) -> Self {

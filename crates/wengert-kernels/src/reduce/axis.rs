@@ -1,0 +1,260 @@
+//! Reductions of the middle axis of `[outer, n, inner]`.
+//!
+//! Rows are streamed in memory order; a strip of columns keeps its running results in L1. Columns are combined in groups
+//! of rows pairwise, then row by row: the order is a function of the shape alone.
+
+use std::marker::PhantomData;
+
+use super::{Combine, First, Fold, GROUP, Max, Min, Prod, Sum};
+use crate::Real;
+use crate::simd::{self, Kernel};
+
+/// `out[o, j] = Σ_k x[o, k, j]`, with the error of a compensated sum where `inner > 1`.
+///
+/// # Panics
+/// If `x` does not have `outer * n * inner` elements or `out` not `outer * inner`.
+#[inline]
+pub fn sum_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, Sum, Compensated<E>>(x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = Π_k x[o, k, j]`.
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn prod_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, Prod, Plain<E, Prod>>(x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = max_k x[o, k, j]`, NaN if one of them is.
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn max_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, Max, Plain<E, Max>>(x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = min_k x[o, k, j]`, NaN if one of them is.
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn min_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, Min, Plain<E, Min>>(x, [outer, n, inner], out);
+}
+
+/// The running result of one column.
+trait Column<E>: Copy {
+    fn new() -> Self;
+    fn add(&mut self, term: E);
+    fn result(self) -> E;
+}
+
+/// A column whose operation is exact, or whose relative error grows slowly enough.
+#[derive(Clone, Copy)]
+struct Plain<E, C>(E, PhantomData<C>);
+
+impl<E: Copy, C: Combine<E>> Column<E> for Plain<E, C> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self(C::identity(), PhantomData)
+    }
+    #[inline(always)]
+    fn add(&mut self, term: E) {
+        self.0 = C::combine(self.0, term);
+    }
+    #[inline(always)]
+    fn result(self) -> E {
+        self.0
+    }
+}
+
+/// A sum and the rounding errors it made (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005, algorithm 4.4).
+#[derive(Clone, Copy)]
+struct Compensated<E> {
+    sum: E,
+    error: E,
+}
+
+impl<E: Real<Mask = bool>> Column<E> for Compensated<E> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { sum: E::of(0.0), error: E::of(0.0) }
+    }
+    #[inline(always)]
+    fn add(&mut self, term: E) {
+        let sum = self.sum + term;
+        let kept = sum - self.sum;
+        self.error = self.error + ((self.sum - (sum - kept)) + (term - kept));
+        self.sum = sum;
+    }
+    #[inline(always)]
+    fn result(self) -> E {
+        // The error of an infinite sum is NaN.
+        E::select(self.error.is_nan(), self.sum, self.sum + self.error)
+    }
+}
+
+#[inline]
+fn axis<E: Real<Mask = bool>, C: Combine<E>, A: Column<E>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    assert_eq!(x.len(), outer * n * inner, "an operand of outer * n * inner elements");
+    assert_eq!(out.len(), outer * inner, "a result of outer * inner elements");
+    simd::run(Axis { x, n, inner, out, op: PhantomData::<(C, A)> });
+}
+
+struct Axis<'a, E, C, A> {
+    x: &'a [E],
+    n: usize,
+    inner: usize,
+    out: &'a mut [E],
+    op: PhantomData<(C, A)>,
+}
+
+impl<E: Copy, C: Combine<E>, A: Column<E>> Kernel for Axis<'_, E, C, A> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let size = self.n * self.inner;
+        if size == 0 {
+            self.out.fill(C::identity());
+        } else if self.inner == 1 {
+            for (x, out) in self.x.chunks_exact(size).zip(self.out) {
+                let fold = Fold { term: First, x, y: x, op: PhantomData::<C> };
+                *out = fold.run();
+            }
+        } else {
+            for (x, out) in self.x.chunks_exact(size).zip(self.out.chunks_exact_mut(self.inner)) {
+                fold_columns::<E, C, A>(x, self.inner, out);
+            }
+        }
+    }
+}
+
+/// Folds the rows of `x`, each as long as `out`.
+///
+/// Many short rows are laid side by side, as many as fit into [`WIDE`] columns, whose results are folded in the end.
+#[inline(always)]
+fn fold_columns<E: Copy, C: Combine<E>, A: Column<E>>(x: &[E], inner: usize, out: &mut [E]) {
+    if inner <= WIDE / 2 && x.len() >= 8 * WIDE {
+        let width = WIDE / inner * inner;
+        let mut wide = [C::identity(); WIDE];
+        fold_strip::<E, C, A, WIDE>([x, &[]], width, 0, &mut wide[..width]);
+        let rest = &x[x.len() / width * width..];
+        return fold_strip::<E, C, A, WIDE>([&wide[..width], rest], inner, 0, out);
+    }
+    if inner <= WIDE {
+        return fold_strip::<E, C, A, WIDE>([x, &[]], inner, 0, out);
+    }
+    for (i, strip) in out.chunks_mut(STRIP).enumerate() {
+        fold_strip::<E, C, A, STRIP>([x, &[]], inner, i * STRIP, strip);
+    }
+}
+
+/// Columns that are folded together: their running results fit into L1.
+const STRIP: usize = 256;
+
+/// Columns that short rows are laid out to.
+const WIDE: usize = 64;
+
+/// `strip[j]` combines column `start + j` of the whole rows of the matrices `x`, which have `width` columns.
+#[inline(always)]
+fn fold_strip<E: Copy, C: Combine<E>, A: Column<E>, const N: usize>(
+    x: [&[E]; 2],
+    width: usize,
+    start: usize,
+    strip: &mut [E],
+) {
+    let columns = start..start + strip.len();
+    let mut running = [A::new(); N];
+    let running = &mut running[..strip.len()];
+    for x in x {
+        let mut groups = x.chunks_exact(width * GROUP);
+        for group in &mut groups {
+            let row = |k: usize| &group[k * width..][columns.clone()];
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            for (j, column) in running.iter_mut().enumerate() {
+                column.add(C::combine(C::combine(a[j], b[j]), C::combine(c[j], d[j])));
+            }
+        }
+        for row in groups.remainder().chunks_exact(width) {
+            for (column, &x) in running.iter_mut().zip(&row[columns.clone()]) {
+                column.add(x);
+            }
+        }
+    }
+    for (out, column) in strip.iter_mut().zip(running) {
+        *out = column.result();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, noise};
+    use super::*;
+
+    #[test]
+    fn an_axis_is_the_naive_loop() {
+        let shapes = [
+            [1, 1, 1],
+            [0, 3, 2],
+            [2, 0, 3],
+            [2, 3, 0],
+            [3, 5, 1],
+            [2, 1500, 1],
+            [3, 1, 5],
+            [2, 7, 3],
+            [2, 103, 9],
+            [1, 900, 9],
+            [2, 400, 32],
+            [1, 50, 63],
+            [2, 9, 64],
+            [1, 6, 257],
+            [2, 33, 300],
+            [1, 2, 1000],
+        ];
+        for shape in shapes {
+            let [outer, n, inner] = shape;
+            let x: Vec<f64> = noise(outer * n * inner).iter().map(|x| 1.0 + x / 8.0).collect();
+            let mut got = [0; 4].map(|_| vec![0.0; outer * inner]);
+            sum_axis(&x, shape, &mut got[0]);
+            prod_axis(&x, shape, &mut got[1]);
+            max_axis(&x, shape, &mut got[2]);
+            min_axis(&x, shape, &mut got[3]);
+            for (i, o, j) in (0..outer * inner).map(|i| (i, i / inner, i % inner)) {
+                let column = || (0..n).map(|k| x[(o * n + k) * inner + j]);
+                let want = [
+                    column().sum(),
+                    column().product(),
+                    column().fold(f64::NEG_INFINITY, f64::max),
+                    column().fold(f64::INFINITY, f64::min),
+                ];
+                for (got, want) in got.iter().zip(want) {
+                    check(&format!("axis {shape:?} at {i}"), n, got[i], want, want.abs() * 1e-12);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_f32_column_is_accurate() {
+        let n = 1_000_000;
+        let x: Vec<f32> = (0..10 * n).map(|i| 0.1 + (i % 7) as f32 * 0.013).collect();
+        let mut columns = [0f32; 10];
+        sum_axis(&x, [1, n, 10], &mut columns);
+        for (j, &got) in columns.iter().enumerate() {
+            let want: f64 = x.iter().skip(j).step_by(10).map(|&x| f64::from(x)).sum();
+            check("f32 column", n, f64::from(got) / want, 1.0, 2e-7);
+        }
+    }
+
+    #[test]
+    fn infinities_survive_compensation() {
+        let mut columns = [0f32; 2];
+        let rows = [1.0, 1.0, f32::INFINITY, 2.0, 1.0, f32::NAN, 3.0, 1.0];
+        sum_axis(&[rows, [1.0; 8], [1.0; 8]].concat(), [1, 12, 2], &mut columns);
+        assert_eq!(columns[0], f32::INFINITY);
+        assert!(columns[1].is_nan());
+    }
+}
