@@ -122,7 +122,8 @@ def trajectory(kind, common, second, skip, dtype):
     return found | ({"skip": {"q": skip}} if skip else {}) | {"groups": groups, "steps": steps}
 
 
-METRICS = [5.0, 4.0, 4.2, 3.9997, 4.1, 4.3, 3.9, 4.0, 3.9, 3.95, 3.8999, 4.0, "nan", 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7, 2.9, 3.0]
+METRICS = [5.0, 4.0, 4.2, 3.9997, 4.1, 4.3, 3.9, 4.0, 3.9, 3.95, 3.8999, 4.0, "nan", 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7, 2.9,
+           3.0]
 # Scheduler, its arguments, number of steps. OneCycleLR is stepped once less than `total_steps`.
 SCHEDULES = [
     ("StepLR", {"step_size": 4}, 15),
