@@ -1,13 +1,26 @@
 //! The matrix product `c = alpha a b + beta c` over strided views.
 //!
 //! Views carry their strides, so that a transposed or sliced operand costs nothing: [`MatRef::t`] swaps two numbers.
-//! A large product is cut into blocks of `c`, and with the feature `rayon` the blocks are computed on the current pool.
-//! Invariant: where the cuts lie depends on the shape alone, so the bits of `c` do not depend on the number of threads.
+//! With the feature `rayon`, a large product is cut into parts for the threads of the current pool. Invariant: the bits
+//! of `c` do not depend on the number of threads, because every way of computing an element rounds alike.
+//!
+//! A product allocates only when it needs more scratch memory than any before it on its thread.
 //!
 //! Nothing here broadcasts or batches.
 
+mod block;
+mod lanes;
+mod product;
 #[cfg(test)]
 mod tests;
+mod tile;
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
+
+use product::{Product, Strided};
+
+use crate::simd;
 
 /// A matrix that is read: rows and columns at fixed distances in a slice.
 #[derive(Clone, Copy, Debug)]
@@ -157,59 +170,68 @@ pub fn gemm<E: Gemm>(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: M
     unsafe { product.run() }
 }
 
-use sealed::{Product, Strided};
-
-// SAFETY: a product is sent to another thread only as one of two halves with separate blocks of `c`, while the caller's
-// borrows of all three slices last.
-unsafe impl<E: Send> Send for Product<E> {}
-
-/// Multiplications from which a product is cut in two, if it is large enough to be shared by threads at all.
-const GRAIN: usize = 1 << 20;
-/// Cuts lie at multiples of this many rows or columns, so that all blocks but the last are whole register tiles.
-const CUT: usize = 48;
-
 impl<E: Gemm> Product<E> {
-    /// Computes the product, block by block.
+    /// Computes the product, on several threads if that pays.
     ///
     /// # Safety
     /// The type's invariant, with nothing else reading or writing `c`, or writing `a` and `b`.
+    #[inline]
     unsafe fn run(self) {
-        if self.m.saturating_mul(self.n).saturating_mul(self.k) < 2 * GRAIN || self.m.max(self.n) < 2 * CUT {
+        if self.m == 0 || self.n == 0 {
+            return;
+        }
+        // The tiles write along rows: a row vector is faster than a column, and so is the transpose of a transpose.
+        let columns = self.m > 1 && (self.n == 1 || (self.c.row == 1 && self.c.col != 1));
+        let product = if columns { self.transposed() } else { self };
+        let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
+        // SAFETY: the invariant is the caller's promise.
+        unsafe {
+            if work < SHARED_WORK || threads() == 1 {
+                E::block(product);
+            } else {
+                product.run_in_parts(threads().min(work / (SHARED_WORK / 2)));
+            }
+        }
+    }
+
+    /// Computes the product in `parts` parts of similar size.
+    ///
+    /// # Safety
+    /// As for [`Product::run`].
+    unsafe fn run_in_parts(self, parts: usize) {
+        let by_rows = self.m >= self.n;
+        let (len, unit) = if by_rows { (self.m, ROW_UNIT) } else { (self.n, COL_UNIT) };
+        if parts <= 1 || len < 2 * unit * parts {
             // SAFETY: the invariant is the caller's promise.
             return unsafe { E::block(self) };
         }
-        let (first, second) = self.halves();
-        // SAFETY: the halves have separate blocks of `c`.
-        join(move || unsafe { first.run() }, move || unsafe { second.run() });
-    }
-
-    /// Cuts the longer side of `c` in two, at a multiple of [`CUT`].
-    fn halves(self) -> (Self, Self) {
-        let cut = |len: usize| (len / 2).next_multiple_of(CUT).min(len);
-        let (mut first, mut second) = (self, self);
-        if self.m >= self.n {
-            first.m = cut(self.m);
-            second.m -= first.m;
-            second.a.start = self.a.start.wrapping_add(first.m * self.a.row);
-            second.c.start = self.c.start.wrapping_add(first.m * self.c.row);
-        } else {
-            first.n = cut(self.n);
-            second.n -= first.n;
-            second.b.start = self.b.start.wrapping_add(first.n * self.b.col);
-            second.c.start = self.c.start.wrapping_add(first.n * self.c.col);
+        let at = len * (parts / 2) / parts / unit * unit;
+        // SAFETY: the cut lies inside; the halves have separate blocks of `c`, and the rest is the caller's promise.
+        unsafe {
+            let (first, second) = if by_rows {
+                (self.rows(0, at), self.rows(at, self.m - at))
+            } else {
+                (self.cols(0, at), self.cols(at, self.n - at))
+            };
+            join(move || first.run_in_parts(parts / 2), move || second.run_in_parts(parts - parts / 2));
         }
-        (first, second)
     }
 }
 
+/// Multiplications from which a product is shared by threads: below, waking one takes longer than it saves.
+const SHARED_WORK: usize = 1 << 21;
+/// Parts are cut at multiples of this many rows, whole register tiles on every machine, and have at least as many: few
+/// rows can take a path with other roundings.
+const ROW_UNIT: usize = 12;
+/// Parts are cut at multiples of this many columns, whole register tiles on every machine.
+const COL_UNIT: usize = 32;
+
 #[cfg(feature = "rayon")]
-fn join(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
-    if rayon::current_num_threads() == 1 {
-        first();
-        second();
-    } else {
-        rayon::join(first, second);
-    }
+use rayon::{current_num_threads as threads, join};
+
+#[cfg(not(feature = "rayon"))]
+fn threads() -> usize {
+    1
 }
 
 #[cfg(not(feature = "rayon"))]
@@ -219,68 +241,37 @@ fn join(first: impl FnOnce(), second: impl FnOnce()) {
 }
 
 mod sealed {
-    /// A matrix as the kernels see it.
-    #[derive(Clone, Copy)]
-    pub struct Strided<P> {
-        pub(super) start: P,
-        pub(super) row: usize,
-        pub(super) col: usize,
-    }
+    use super::product::Product;
 
-    /// One product, or the block of one that a thread computes.
-    ///
-    /// Invariant: for all `i < m`, `p < k`, `j < n`, the elements `a(i, p)` and `b(p, j)` can be read and `c(i, j)` can be
-    /// written, and no two elements of `c` share a place.
-    #[derive(Clone, Copy)]
-    pub struct Product<E> {
-        pub(super) m: usize,
-        pub(super) k: usize,
-        pub(super) n: usize,
-        pub(super) alpha: E,
-        pub(super) a: Strided<*const E>,
-        pub(super) b: Strided<*const E>,
-        pub(super) beta: E,
-        pub(super) c: Strided<*mut E>,
-    }
-
-    /// Computes one block on one thread.
+    /// Computes a product on one thread.
     pub trait Kernel: Copy + Send + Sync + 'static {
         /// # Safety
-        /// As for `Product::run`.
+        /// The invariant of [`Product`].
         unsafe fn block(product: Product<Self>);
     }
+}
 
-    macro_rules! kernel {
-        ($t:ty, $gemm:path) => {
-            impl Kernel for $t {
-                #[inline]
-                unsafe fn block(product: Product<Self>) {
-                    let Product { m, k, n, alpha, a, b, beta, c } = product;
-                    // SAFETY: the invariant of `Product`. Strides fit in `isize`: they were multiplied and compared to
-                    // the length of a slice, or they belong to a dimension of at most one element and are never used.
-                    unsafe {
-                        $gemm(
-                            m,
-                            k,
-                            n,
-                            alpha,
-                            a.start,
-                            a.row as isize,
-                            a.col as isize,
-                            b.start,
-                            b.row as isize,
-                            b.col as isize,
-                            beta,
-                            c.start,
-                            c.row as isize,
-                            c.col as isize,
-                        );
+/// Stamps `impl Kernel`: the registers of each instruction set, with the size of its register tiles.
+macro_rules! kernel {
+    ($elem:ty, $baseline:ty: $rows:literal x $cols:literal, $($isa:ident $register:ty: $r:literal x $c:literal),+) => {
+        impl sealed::Kernel for $elem {
+            // Compiled here, once, and not in every crate that multiplies.
+            #[inline(never)]
+            unsafe fn block(product: Product<Self>) {
+                // SAFETY: the invariant is the caller's promise; `isa` has seen the instruction set.
+                unsafe {
+                    match simd::isa() {
+                        $(
+                            #[cfg(target_arch = "x86_64")]
+                            simd::Isa::$isa => block::product::<$register, $r, $c>(product),
+                        )+
+                        _ => block::product::<$baseline, $rows, $cols>(product),
                     }
                 }
             }
-        };
-    }
-
-    kernel!(f32, matrixmultiply::sgemm);
-    kernel!(f64, matrixmultiply::dgemm);
+        }
+    };
 }
+
+kernel!(f32, [f32; 4]: 6 x 8, Avx2 x86::__m256: 6 x 16, Avx512 x86::__m512: 12 x 32);
+kernel!(f64, [f64; 2]: 6 x 4, Avx2 x86::__m256d: 6 x 8, Avx512 x86::__m512d: 12 x 16);

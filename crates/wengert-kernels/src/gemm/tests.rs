@@ -42,34 +42,50 @@ struct Case {
     beta: f64,
 }
 
-/// The buffer of `c` after the product, and what the triple loop says it is.
-fn product<E: Gemm + Float>(case: &Case) -> (Vec<E>, Vec<f64>) {
-    let [m, k, n] = case.shape;
-    let of = |x: f64| E::from(x).unwrap();
-    let f64s = |data: &[E]| data.iter().map(|x| x.to_f64().unwrap()).collect::<Vec<_>>();
-    let shapes = [[m, k], [k, n], [m, n]];
-    let strides: [[usize; 2]; 3] = std::array::from_fn(|i| case.layouts[i].strides(shapes[i]));
-    let len = |i: usize| shapes[i][0] * strides[i][0].max(1) + shapes[i][1] * strides[i][1] + 1;
-    let (a, b, mut c) = (noise::<E>(len(0), 1), noise::<E>(len(1), 2), noise::<E>(len(2), 3));
-    if case.beta == 0.0 {
-        c.fill(E::nan());
-    }
+/// The operands of a case, in buffers with their gaps.
+struct Operands<'a, E> {
+    case: &'a Case,
+    shapes: [[usize; 2]; 3],
+    strides: [[usize; 2]; 3],
+    buffers: [Vec<E>; 3],
+}
 
-    let (wide_a, wide_b, mut expected) = (f64s(&a), f64s(&b), f64s(&c));
-    for i in 0..m {
-        for j in 0..n {
-            let terms = (0..k)
-                .map(|p| wide_a[i * strides[0][0] + p * strides[0][1]] * wide_b[p * strides[1][0] + j * strides[1][1]]);
-            let out = &mut expected[i * strides[2][0] + j * strides[2][1]];
-            let old = if case.beta == 0.0 { 0.0 } else { case.beta * *out };
-            *out = case.alpha * terms.sum::<f64>() + old;
+impl<'a, E: Gemm + Float> Operands<'a, E> {
+    fn new(case: &'a Case) -> Self {
+        let [m, k, n] = case.shape;
+        let shapes = [[m, k], [k, n], [m, n]];
+        let strides: [[usize; 2]; 3] = std::array::from_fn(|i| case.layouts[i].strides(shapes[i]));
+        let len = |i: usize| shapes[i][0] * strides[i][0].max(1) + shapes[i][1] * strides[i][1] + 1;
+        let mut buffers = std::array::from_fn(|i| noise(len(i), i as u32 + 1));
+        if case.beta == 0.0 {
+            buffers[2].fill(E::nan());
         }
+        Self { case, shapes, strides, buffers }
     }
 
-    let view = |data, i: usize| MatRef::new(data, shapes[i], strides[i]);
-    let out = MatMut::new(&mut c, shapes[2], strides[2]);
-    gemm(of(case.alpha), view(&a, 0), view(&b, 1), of(case.beta), out);
-    (c, expected)
+    /// The buffer of `c` after the product.
+    fn found(&self) -> Vec<E> {
+        let [alpha, beta] = [self.case.alpha, self.case.beta].map(|x| E::from(x).unwrap());
+        let view = |i: usize| MatRef::new(&self.buffers[i], self.shapes[i], self.strides[i]);
+        let mut c = self.buffers[2].clone();
+        gemm(alpha, view(0), view(1), beta, MatMut::new(&mut c, self.shapes[2], self.strides[2]));
+        c
+    }
+
+    /// The buffer of `c` after a triple loop.
+    fn expected(&self) -> Vec<f64> {
+        let Case { shape: [m, k, n], alpha, beta, .. } = *self.case;
+        let [a, b, mut c] = [0, 1, 2].map(|i| self.buffers[i].iter().map(|x| x.to_f64().unwrap()).collect::<Vec<_>>());
+        let at = |i: usize, row: usize, col: usize| row * self.strides[i][0] + col * self.strides[i][1];
+        for i in 0..m {
+            for j in 0..n {
+                let sum: f64 = (0..k).map(|p| a[at(0, i, p)] * b[at(1, p, j)]).sum();
+                let c = &mut c[at(2, i, j)];
+                *c = alpha * sum + if beta == 0.0 { 0.0 } else { beta * *c };
+            }
+        }
+        c
+    }
 }
 
 /// The first element that is neither as near as rounding allows nor NaN where NaN is due.
@@ -82,7 +98,8 @@ fn first_wrong<E: Float>(found: &[E], expected: &[f64], tolerance: f64) -> Optio
 }
 
 fn check<E: Gemm + Float>(case: &Case) {
-    let (found, expected) = product::<E>(case);
+    let operands = Operands::<E>::new(case);
+    let (found, expected) = (operands.found(), operands.expected());
     let tolerance = E::epsilon().to_f64().unwrap() * (4.0 + case.shape[1] as f64);
     if let Some(at) = first_wrong(&found, &expected, tolerance) {
         panic!("{case:?}, element {at}: {}, not {}", found[at].to_f64().unwrap(), expected[at]);
@@ -136,7 +153,8 @@ fn large_products_equal_the_triple_loop() {
 fn the_number_of_threads_leaves_the_bits_alone() {
     let bits = |threads: usize, case: &Case| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let (wide, narrow) = pool.install(|| (product::<f64>(case).0, product::<f32>(case).0));
+        let (wide, narrow) = (Operands::<f64>::new(case), Operands::<f32>::new(case));
+        let (wide, narrow) = pool.install(|| (wide.found(), narrow.found()));
         let wide: Vec<u64> = wide.into_iter().map(f64::to_bits).collect();
         let narrow: Vec<u32> = narrow.into_iter().map(f32::to_bits).collect();
         (wide, narrow)
