@@ -11,6 +11,7 @@
 
 pub mod gemm;
 pub mod map;
+mod math;
 pub mod real;
 pub mod reduce;
 pub mod simd;

@@ -1,5 +1,6 @@
 //! The arithmetic that formulas are written in.
 
+use crate::math::{erf, exp, log};
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 /// Numbers that an elementwise formula can be written in: `f32`, `f64`, tensor handles, dual numbers.
@@ -154,7 +155,7 @@ macro_rules! real_from_std {
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
-                1.0 / (1.0 + <$t>::exp(-self))
+                exp::sigmoid(self)
             }
             #[inline(always)]
             fn hypot(self, other: Self) -> Self {
@@ -166,11 +167,11 @@ macro_rules! real_from_std {
             }
             #[inline(always)]
             fn expm1(self) -> Self {
-                <$t>::exp_m1(self)
+                exp::expm1(self)
             }
             #[inline(always)]
             fn log1p(self) -> Self {
-                <$t>::ln_1p(self)
+                log::log1p(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {
@@ -180,8 +181,23 @@ macro_rules! real_from_std {
             fn erfc(self) -> Self {
                 $erfc(self)
             }
-            real_from_std!(@same $t, abs floor ceil trunc sqrt exp exp2 ln log2 log10 sin cos tan asin acos atan sinh cosh
-                tanh asinh acosh atanh);
+            real_from_std!(@same $t, abs floor ceil trunc sqrt log2 log10 sin cos tan asin acos atan sinh cosh asinh acosh atanh);
+            #[inline(always)]
+            fn exp(self) -> Self {
+                exp::exp(self)
+            }
+            #[inline(always)]
+            fn exp2(self) -> Self {
+                exp::exp2(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                log::ln(self)
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                exp::tanh(self)
+            }
         }
     };
     (@same $t:ty, $($name:ident)+) => {$(
@@ -192,5 +208,5 @@ macro_rules! real_from_std {
     )+};
 }
 
-real_from_std!(f32, libm::erff, libm::erfcf);
+real_from_std!(f32, erf::erf_f32, libm::erfcf);
 real_from_std!(f64, libm::erf, libm::erfc);

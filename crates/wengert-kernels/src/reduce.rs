@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! slice   = blocks of BLOCK elements, the last one shorter
-//! block   = rows of LANES elements; 4 rows are combined pairwise, then lane by lane into LANES accumulators,
-//!           which a binary tree folds into the block's partial result
+//! block   = rows of LANES elements, the last one shorter; 4 rows are combined pairwise, then lane by lane into LANES
+//!           accumulators, which a binary tree folds into the block's partial result
 //! result  = Tree over the partial results, in order
 //! ```
 //!
@@ -31,6 +31,9 @@ pub const BLOCK: usize = 1024;
 
 /// Independent accumulators of a block, enough to hide the latency of an addition.
 const LANES: usize = 64;
+
+/// Slices shorter than this are combined in order: filling the lanes would cost more.
+const SHORT: usize = 16;
 
 /// Rows that a block combines pairwise before it touches its accumulators.
 const GROUP: usize = 4;
@@ -247,21 +250,19 @@ impl<E: Copy, F: Map2<E>, C: Combine<E>> Kernel for Fold<'_, E, F, C> {
 
 #[inline(always)]
 fn fold_block<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
-    let terms =
-        |x: &[E], y: &[E]| x.iter().zip(y).map(|(&x, &y)| term.at(x, y)).reduce(C::combine).unwrap_or_else(C::identity);
+    if x.len() < SHORT {
+        return fold_short::<E, F, C>(term, x, y);
+    }
     let (x_rows, x_rest) = x.as_chunks::<LANES>();
     let (y_rows, y_rest) = y.as_chunks::<LANES>();
-    let rest = terms(x_rest, y_rest);
-    if x_rows.is_empty() {
-        return rest;
-    }
     let mut lanes = [C::identity(); LANES];
     let (x_groups, x_rows) = x_rows.as_chunks::<GROUP>();
     let (y_groups, y_rows) = y_rows.as_chunks::<GROUP>();
     for (x, y) in x_groups.iter().zip(y_groups) {
         for i in 0..LANES {
-            let at = |row: usize| term.at(x[row][i], y[row][i]);
-            let group = C::combine(C::combine(at(0), at(1)), C::combine(at(2), at(3)));
+            let above = C::combine(term.at(x[0][i], y[0][i]), term.at(x[1][i], y[1][i]));
+            let below = C::combine(term.at(x[2][i], y[2][i]), term.at(x[3][i], y[3][i]));
+            let group = C::combine(above, below);
             lanes[i] = C::combine(lanes[i], group);
         }
     }
@@ -270,6 +271,9 @@ fn fold_block<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> 
             lanes[i] = C::combine(lanes[i], term.at(x[i], y[i]));
         }
     }
+    for (lane, (&x, &y)) in lanes.iter_mut().zip(x_rest.iter().zip(y_rest)) {
+        *lane = C::combine(*lane, term.at(x, y));
+    }
     let mut width = LANES;
     while width > 1 {
         width /= 2;
@@ -277,7 +281,16 @@ fn fold_block<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> 
             lanes[i] = C::combine(lanes[i], lanes[i + width]);
         }
     }
-    C::combine(lanes[0], rest)
+    lanes[0]
+}
+
+#[inline(always)]
+fn fold_short<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
+    let mut result = C::identity();
+    for (&x, &y) in x.iter().zip(y) {
+        result = C::combine(result, term.at(x, y));
+    }
+    result
 }
 
 /// The first element that equals `wanted`, or the first NaN if `wanted` is NaN.
@@ -290,10 +303,23 @@ impl<E: Real<Mask = bool>> Kernel for Find<'_, E> {
     type Output = Option<usize>;
     #[inline(always)]
     fn run(self) -> Option<usize> {
-        let found = |x: E| x.eq(self.wanted) | x.is_nan();
-        let (rows, _) = self.x.as_chunks::<LANES>();
-        let skipped = rows.iter().take_while(|row| !row.iter().fold(false, |any, &x| any | found(x))).count() * LANES;
-        self.x[skipped..].iter().position(|&x| found(x)).map(|i| skipped + i)
+        let mut start = 0;
+        while let Some(row) = self.x[start..].first_chunk::<LANES>() {
+            let mut any = false;
+            for &x in row {
+                any = any | x.eq(self.wanted) | x.is_nan();
+            }
+            if any {
+                break;
+            }
+            start += LANES;
+        }
+        for (i, &x) in self.x.iter().enumerate().skip(start) {
+            if x.eq(self.wanted) || x.is_nan() {
+                return Some(i);
+            }
+        }
+        None
     }
 }
 

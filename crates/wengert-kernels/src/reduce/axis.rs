@@ -172,10 +172,11 @@ fn fold_strip<E: Copy, C: Combine<E>, A: Column<E>, const N: usize>(
     for x in x {
         let mut groups = x.chunks_exact(width * GROUP);
         for group in &mut groups {
-            let row = |k: usize| &group[k * width..][columns.clone()];
-            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-            for (j, column) in running.iter_mut().enumerate() {
-                column.add(C::combine(C::combine(a[j], b[j]), C::combine(c[j], d[j])));
+            let (ab, cd) = group.split_at(2 * width);
+            let (a, b) = (&ab[columns.clone()], &ab[width..][columns.clone()]);
+            let (c, d) = (&cd[columns.clone()], &cd[width..][columns.clone()]);
+            for j in 0..columns.len() {
+                running[j].add(C::combine(C::combine(a[j], b[j]), C::combine(c[j], d[j])));
             }
         }
         for row in groups.remainder().chunks_exact(width) {

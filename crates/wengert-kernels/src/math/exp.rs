@@ -1,0 +1,103 @@
+//! Exponentials.
+//!
+//! `x = k ln 2 + r` with `|r| <= ln 2 / 2` and `e^x = 2^k e^r` (Muller, "Elementary Functions", 3rd ed., section 11.3).
+//! The power of two is applied in two steps, so that a subnormal result is rounded once.
+
+use super::float::Float;
+
+/// `k`, `r` and what rounding took from `r`, for `x` in the range of the format's exponents.
+#[inline(always)]
+fn reduce<T: Float>(x: T) -> (T, T, T) {
+    let k = (x * T::of(std::f64::consts::LOG2_E) + T::ROUNDER) - T::ROUNDER;
+    let (high, low) = (x - k * T::LN2_HI, k * T::LN2_LO);
+    let r = high - low;
+    (k, r, (high - r) - low)
+}
+
+/// `e^r - 1` for `|r| <= ln 2 / 2`.
+#[inline(always)]
+fn expm1_reduced<T: Float>(r: T) -> T {
+    r + r * r * T::exp_tail(r)
+}
+
+/// `e^(r + low)` for `|r| <= ln 2 / 2`; adding a `low` of -0 costs nothing.
+#[inline(always)]
+fn exp_reduced<T: Float>(r: T, low: T) -> T {
+    let sum = T::of(1.0) + r;
+    let lost = r - (sum - T::of(1.0));
+    sum + (lost + low + r * r * T::exp_tail(r))
+}
+
+/// `x` where its exponential is neither 0 nor infinite, a bound of that range elsewhere.
+#[inline(always)]
+fn clip<T: Float>(x: T, low: T, high: T) -> T {
+    let x = T::select(x.lt(low), low, x);
+    T::select(high.lt(x), high, x)
+}
+
+/// `2^k p` for `p` near 1, rounded once.
+#[inline(always)]
+pub(super) fn scale<T: Float>(p: T, k: T) -> T {
+    let below = k.lt(T::of(0.0));
+    let shifted = T::select(below, k + T::LIFT_EXPONENT, k - T::LIFT_EXPONENT);
+    p * T::pow2(shifted) * T::select(below, T::of(1.0) / T::LIFT, T::LIFT)
+}
+
+/// `e^x`.
+#[inline(always)]
+pub(crate) fn exp<T: Float>(x: T) -> T {
+    let (k, r, _) = reduce(clip(x, T::EXP_ZERO, T::EXP_INFINITE));
+    scale(exp_reduced(r, T::of(-0.0)), k)
+}
+
+/// `e^-x` for `x >= 0`.
+#[inline(always)]
+pub(super) fn exp_neg<T: Float>(x: T) -> T {
+    let x = -x;
+    let (k, r, low) = reduce(T::select(x.lt(T::EXP_ZERO), T::EXP_ZERO, x));
+    exp_reduced(r, low) * T::pow2(k + T::LIFT_EXPONENT) * (T::of(1.0) / T::LIFT)
+}
+
+/// `2^x`.
+#[inline(always)]
+pub(crate) fn exp2<T: Float>(x: T) -> T {
+    let log2_e = T::of(std::f64::consts::LOG2_E);
+    let x = clip(x, T::EXP_ZERO * log2_e, T::EXP_INFINITE * log2_e);
+    let k = (x + T::ROUNDER) - T::ROUNDER;
+    scale(exp_reduced((x - k) * T::of(std::f64::consts::LN_2), T::of(-0.0)), k)
+}
+
+/// `e^x - 1`.
+#[inline(always)]
+pub(crate) fn expm1<T: Float>(x: T) -> T {
+    let low = T::EXP_ZERO * T::of(0.5);
+    let (k, r, _) = reduce(clip(x, low, T::EXP_INFINITE));
+    let p = expm1_reduced(r);
+    // Half of the power of two: all of it overflows before the result does.
+    let half = T::pow2(k - T::of(1.0));
+    let result = T::of(2.0) * (half * p + (half - T::of(0.5)));
+    T::select(x.eq(T::of(0.0)), x, result)
+}
+
+/// `1 / (1 + e^-x)`, for negative `x` with `e = e^x` as `e / (1 + e)`.
+#[inline(always)]
+pub(crate) fn sigmoid<T: Float>(x: T) -> T {
+    let one = T::of(1.0);
+    let e = exp_neg(x.abs());
+    let quotient = T::select(x.lt(T::of(0.0)), e, one) / (one + e);
+    // For small e the quotient is better as a correction: e / (1 + e) = e - e² / (1 + e).
+    T::select(x.lt(T::of(-0.7)), e - e * quotient, quotient)
+}
+
+/// `tanh x`: a polynomial near 0, `1 - 2 / (e^2x + 1)` elsewhere.
+#[inline(always)]
+pub(crate) fn tanh<T: Float>(x: T) -> T {
+    let (one, two) = (T::of(1.0), T::of(2.0));
+    let a = x.abs();
+    let z = a * a;
+    let near = a + a * z * T::tanh_tail(z);
+    let limit = T::of(22.0);
+    let (k, r, _) = reduce(two * T::select(limit.lt(a), limit, a));
+    let far = one - two / (exp_reduced(r, T::of(-0.0)) * T::pow2(k) + one);
+    T::select(a.lt(T::of(0.625)), near, far).with_sign_of(x)
+}
