@@ -15,5 +15,6 @@ mod math;
 pub mod real;
 pub mod reduce;
 pub mod simd;
+pub mod strided;
 
 pub use real::Real;

@@ -1,26 +1,27 @@
 //! Formulas applied over slices.
 //!
-//! A formula is a zero-sized or small `Copy` value that implements [`Map1`] or [`Map2`], so that every formula gets its own
-//! vectorised loop. Slices of one call have one length; broadcast and strided operands are packed by the caller.
+//! A formula is a zero-sized or small `Copy` value that implements [`Map3`] or [`Map5`], so that every formula gets its own
+//! vectorised loop. A formula of fewer operands ignores the rest, and its loop does not load them. Slices of one call have one
+//! length; broadcast and strided operands are packed by the caller.
 
 use crate::simd::{self, Kernel};
 
-/// A formula of one operand.
-pub trait Map1<E>: Copy {
-    /// The formula; mark the implementation `#[inline(always)]`.
-    fn at(self, a: E) -> E;
-}
-
-/// A formula of two operands.
+/// A formula of two operands: what a reduction takes of each pair of elements.
 pub trait Map2<E>: Copy {
     /// The formula; mark the implementation `#[inline(always)]`.
     fn at(self, a: E, b: E) -> E;
 }
 
-/// A formula of four operands, the shape of every vector-Jacobian product: `(g, a, b, y)`.
-pub trait Map4<E>: Copy {
+/// A formula of up to three operands: the value of an elementwise operation.
+pub trait Map3<E>: Copy {
     /// The formula; mark the implementation `#[inline(always)]`.
-    fn at(self, g: E, a: E, b: E, y: E) -> E;
+    fn at(self, a: E, b: E, c: E) -> E;
+}
+
+/// A formula of up to five operands: a vector-Jacobian product of the incoming `g`, the operands, and the value `y`.
+pub trait Map5<E>: Copy {
+    /// The formula; mark the implementation `#[inline(always)]`.
+    fn at(self, g: E, a: E, b: E, c: E, y: E) -> E;
 }
 
 macro_rules! map {
@@ -56,16 +57,12 @@ macro_rules! map {
 }
 
 map!(
-    /// `out[i] = formula(a[i])`.
-    map1, Loop1, Map1, a
+    /// `out[i] = formula(a[i], b[i], c[i])`.
+    map3, Loop3, Map3, a b c
 );
 map!(
-    /// `out[i] = formula(a[i], b[i])`.
-    map2, Loop2, Map2, a b
-);
-map!(
-    /// `out[i] = formula(g[i], a[i], b[i], y[i])`.
-    map4, Loop4, Map4, g a b y
+    /// `out[i] = formula(g[i], a[i], b[i], c[i], y[i])`.
+    map5, Loop5, Map5, g a b c y
 );
 
 /// `out[i] += a[i]`.

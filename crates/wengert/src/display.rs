@@ -70,7 +70,7 @@ pub fn set_print_options(options: PrintOptions) {
 
 /// An element as it is printed. Both float types become `f64`, which holds every `f32` exactly.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scalar {
+pub enum Scalar {
     Float(f64),
     Int(i64),
     Bool(bool),
@@ -78,7 +78,7 @@ pub(crate) enum Scalar {
 
 /// When the text of a tensor names its element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Naming {
+pub enum Naming {
     Never,
     /// The elements tell the type, where there are any.
     IfEmpty,
@@ -86,9 +86,9 @@ pub(crate) enum Naming {
 }
 
 /// An element type that PyTorch can print.
-pub(crate) trait Printable: Copy {
+pub trait Printable: Copy {
     /// PyTorch's name of the type.
-    const DTYPE: &'static str;
+    const DTYPE_NAME: &'static str;
     /// When the text shows that name.
     const NAMING: Naming;
 
@@ -97,7 +97,7 @@ pub(crate) trait Printable: Copy {
 }
 
 impl Printable for f32 {
-    const DTYPE: &'static str = "torch.float32";
+    const DTYPE_NAME: &'static str = "torch.float32";
     const NAMING: Naming = Naming::Never;
 
     fn scalar(self) -> Scalar {
@@ -106,7 +106,7 @@ impl Printable for f32 {
 }
 
 impl Printable for f64 {
-    const DTYPE: &'static str = "torch.float64";
+    const DTYPE_NAME: &'static str = "torch.float64";
     const NAMING: Naming = Naming::Always;
 
     fn scalar(self) -> Scalar {
@@ -115,7 +115,7 @@ impl Printable for f64 {
 }
 
 impl Printable for i64 {
-    const DTYPE: &'static str = "torch.int64";
+    const DTYPE_NAME: &'static str = "torch.int64";
     const NAMING: Naming = Naming::IfEmpty;
 
     fn scalar(self) -> Scalar {
@@ -124,7 +124,7 @@ impl Printable for i64 {
 }
 
 impl Printable for bool {
-    const DTYPE: &'static str = "torch.bool";
+    const DTYPE_NAME: &'static str = "torch.bool";
     const NAMING: Naming = Naming::IfEmpty;
 
     fn scalar(self) -> Scalar {
@@ -174,7 +174,7 @@ pub(crate) fn format<E: Printable>(
         suffixes.push(format!("size={}", tuple(shape)));
     }
     if E::NAMING == Naming::Always || (E::NAMING == Naming::IfEmpty && count == 0) {
-        suffixes.push(format!("dtype={}", E::DTYPE));
+        suffixes.push(format!("dtype={}", E::DTYPE_NAME));
     }
     match gradient {
         Gradient::None => {}

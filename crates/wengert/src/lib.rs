@@ -1,6 +1,48 @@
-//! Reverse-mode automatic differentiation on a thread-local tape.
+//! Reverse-mode automatic differentiation on a thread-local tape, with PyTorch's semantics.
+//!
+//! A [`Tensor`] is an 8-byte `Copy` handle to an entry of this thread's tape, so operators read like maths:
+//!
+//! ```
+//! use wengert::{scope, Tensor};
+//!
+//! let x = Tensor::from_slice(&[1.0, 2.0, 3.0], [3]).requires_grad_(true);
+//! scope(|| {
+//!     let y = (x * x + 2.0).sum() / 3.0;
+//!     y.backward();
+//! });
+//! println!("{}", x.grad().unwrap()); // tensor([0.6667, 1.3333, 2.0000])
+//! ```
+//!
+//! What is recorded inside of a [`scope`] is forgotten at its end; what it returns survives. Gradients of leaves persist and
+//! accumulate until [`TensorBase::zero_grad`].
+//!
+//! Every operation has a plain form, which panics at the caller's line with a message that names the operation, the shapes and
+//! the remedy, and a `try_` twin, which returns the same text as an [`Error`].
 
-#[allow(dead_code, reason = "the Display of tensors, its one user, comes with the tensors")]
+mod autograd;
 mod display;
+mod element;
+mod error;
+#[allow(clippy::should_implement_trait, reason = "PyTorch's names; the operators are implemented too")]
+mod ops;
+mod random;
+mod shape;
+#[doc(hidden)]
+pub mod table;
+mod tape;
+mod tensor;
 
+pub use autograd::{GradOptions, grad, grad_with, jvp};
 pub use display::{PrintOptions, print_options, set_print_options};
+pub use element::{DType, Element, FloatElement};
+pub use error::{Error, ErrorKind, Result};
+pub use ops::elementwise::{IntoOperand, Operand};
+pub use random::manual_seed;
+pub use shape::{IntoDims, IntoShape, MAX_RANK, Shape};
+pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};
+pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorBase};
+
+/// How much the tape holds, and its limits.
+pub mod memory {
+    pub use crate::tape::{Stats, set_budget, stats, trim};
+}

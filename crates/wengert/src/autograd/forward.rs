@@ -1,0 +1,204 @@
+//! Forward mode: tangents pushed along the tape, in the order of recording.
+
+use smallvec::SmallVec;
+
+use super::rule::{attrs, saved};
+use crate::element::{DType, Element, FloatElement};
+use crate::error::{Result, error, unwrap};
+use crate::ops::{Op, elementwise};
+use crate::shape::Shape;
+use crate::tape::{self, Flags, Handle};
+use crate::tensor::TensorBase;
+
+/// One entry being passed by a forward sweep.
+pub(crate) struct Forward<'a, E> {
+    index: u32,
+    operands: SmallVec<[u32; 4]>,
+    tangents: &'a [Option<Handle>],
+    start: u32,
+    element: std::marker::PhantomData<E>,
+}
+
+#[allow(dead_code, reason = "structured operations that land next use all of it")]
+impl<E: FloatElement> Forward<'_, E> {
+    /// The operation's attributes.
+    pub fn attrs<A: Copy + 'static>(&self) -> Result<A> {
+        attrs(self.index)
+    }
+
+    /// How many operands there are.
+    pub fn len(&self) -> usize {
+        self.operands.len()
+    }
+
+    /// Operand `k`.
+    pub fn operand<T: Element>(&self, k: usize) -> Result<TensorBase<T>> {
+        saved(self.operands[k], self.index)
+    }
+
+    /// The value.
+    pub fn value(&self) -> Result<TensorBase<E>> {
+        saved(self.index, self.index)
+    }
+
+    /// The shape of the value, which no write changes.
+    pub fn value_shape(&self) -> Result<Shape> {
+        tape::with(|tape| Ok(tape.layout(self.index).shape().iter().copied().collect()))
+    }
+
+    /// The tangent of operand `k`, or `None` if it does not depend on the primals.
+    pub fn tangent(&self, k: usize) -> Option<TensorBase<E>> {
+        self.tangent_of(k)
+    }
+
+    /// As [`Self::tangent`], for an operand of another float type.
+    pub fn tangent_of<F: FloatElement>(&self, k: usize) -> Option<TensorBase<F>> {
+        let place = self.operands[k].checked_sub(self.start)?;
+        self.tangents.get(place as usize).copied().flatten().map(TensorBase::from_handle)
+    }
+
+    /// The tangent of operand `k`, zeros if it has none.
+    pub fn tangent_or_zeros(&self, k: usize) -> Result<TensorBase<E>> {
+        match self.tangent(k) {
+            Some(tangent) => Ok(tangent),
+            None => TensorBase::try_zeros(tape::with(|tape| Ok(Shape::of(tape.layout(self.operands[k]).shape())))?),
+        }
+    }
+
+    /// The sum of the terms, zeros of the value's shape if there is none.
+    pub fn sum(&self, terms: impl IntoIterator<Item = Result<TensorBase<E>>>) -> Result<TensorBase<E>> {
+        let mut total: Option<TensorBase<E>> = None;
+        for term in terms {
+            let term = term?;
+            total = Some(match total {
+                None => term,
+                Some(total) => total.try_add(term)?,
+            });
+        }
+        match total {
+            Some(total) => Ok(total),
+            None => TensorBase::try_zeros(self.value_shape()?),
+        }
+    }
+}
+
+/// The value of `f` at `primals` and its directional derivative along `tangents`: the Jacobian-vector product, by one forward
+/// sweep over what `f` records.
+///
+/// ```
+/// # use wengert::{jvp, Tensor64};
+/// let x = Tensor64::from_slice(&[1.0, 2.0], [2]);
+/// let v = Tensor64::from_slice(&[1.0, 0.0], [2]);
+/// let (y, dy) = jvp(|x| (x[0] * x[0]).sum(), &[x], &[v]);
+/// assert_eq!((y.item(), dy.item()), (5.0, 2.0));
+/// ```
+///
+/// # Panics
+/// If a tangent's shape is not its primal's, or `f` panics.
+#[track_caller]
+pub fn jvp<E: FloatElement>(
+    f: impl FnOnce(&[TensorBase<E>]) -> TensorBase<E>,
+    primals: &[TensorBase<E>],
+    tangents: &[TensorBase<E>],
+) -> (TensorBase<E>, TensorBase<E>) {
+    unwrap(try_jvp(f, primals, tangents))
+}
+
+fn try_jvp<E: FloatElement>(
+    f: impl FnOnce(&[TensorBase<E>]) -> TensorBase<E>,
+    primals: &[TensorBase<E>],
+    tangents: &[TensorBase<E>],
+) -> Result<(TensorBase<E>, TensorBase<E>)> {
+    if primals.len() != tangents.len() {
+        return Err(error!(Shape, "jvp: {} primals need as many tangents, not {}", primals.len(), tangents.len()));
+    }
+    for (k, (x, v)) in primals.iter().zip(tangents).enumerate() {
+        if x.try_shape()? != v.try_shape()? {
+            return Err(error!(Shape, "jvp: tangent {k} has shape {:?}, its primal {:?}", v.shape(), x.shape()));
+        }
+    }
+    tape::enable_grad(|| {
+        let start = tape::with(|tape| Ok(tape.len()))?;
+        let tracked = primals.iter().map(|&x| track(x)).collect::<Result<Vec<_>>>()?;
+        let y = f(&tracked);
+        let dy = sweep(start, &tracked, tangents, y)?;
+        Ok((y, dy))
+    })
+}
+
+/// `x` as an entry of the current scope that derivatives flow through.
+fn track<E: FloatElement>(x: TensorBase<E>) -> Result<TensorBase<E>> {
+    let again = x.try_reshape(&x.try_shape()?)?;
+    tape::with(|tape| {
+        tape.entry_mut(again.handle().index).flags.set(Flags::GRAD, true);
+        Ok(again)
+    })
+}
+
+/// Pushes the tangents of `tracked` along the entries from `start` on, to `y`.
+fn sweep<E: FloatElement>(
+    start: u32,
+    tracked: &[TensorBase<E>],
+    directions: &[TensorBase<E>],
+    y: TensorBase<E>,
+) -> Result<TensorBase<E>> {
+    let end = tape::with(|tape| tape.resolve(y.handle()))?;
+    let mut tangents: Vec<Option<Handle>> = vec![None; (end + 1).saturating_sub(start) as usize];
+    for (x, v) in tracked.iter().zip(directions) {
+        tangents[(x.handle().index - start) as usize] = Some(v.handle());
+    }
+    for index in start..=end {
+        let (op, dtype, tracked) = tape::with(|tape| {
+            let entry = tape.entry(index);
+            Ok((entry.op, entry.dtype, entry.flags.has(Flags::GRAD)))
+        })?;
+        if op == Op::Leaf || !tracked || tangents[(index - start) as usize].is_some() {
+            continue;
+        }
+        tangents[(index - start) as usize] = match dtype {
+            DType::F32 => tangent_of::<f32>(index, op, start, &tangents)?.map(|t| t.handle()),
+            _ => tangent_of::<f64>(index, op, start, &tangents)?.map(|t| t.handle()),
+        };
+    }
+    match end.checked_sub(start).and_then(|place| tangents[place as usize]) {
+        Some(tangent) => Ok(TensorBase::from_handle(tangent)),
+        None => y.try_zeros_like(),
+    }
+}
+
+fn tangent_of<E: FloatElement>(
+    index: u32,
+    op: Op,
+    start: u32,
+    tangents: &[Option<Handle>],
+) -> Result<Option<TensorBase<E>>> {
+    let operands = tape::with(|tape| Ok(tape.operands(index)))?;
+    let cx = Forward { index, operands, tangents, start, element: std::marker::PhantomData };
+    match op {
+        Op::Leaf => Ok(None),
+        Op::Structured(op) if (0..cx.len()).any(|k| cx.has_tangent(k)) => op.tangent(&cx).map(Some),
+        Op::Structured(_) => Ok(None),
+        Op::Elementwise(op) => {
+            let products = tape::with(|tape| Ok(elementwise::differentiable(tape, index, op)))?;
+            let shape = cx.value_shape()?;
+            let mut total: Option<TensorBase<E>> = None;
+            for product in products {
+                let place = product.operand.checked_sub(start);
+                let Some(handle) = place.and_then(|place| tangents[place as usize]) else { continue };
+                let along = TensorBase::from_handle(handle).try_expand(&shape)?;
+                let term = elementwise::recorded(index, op, product.rule, along)?.try_expand(&shape)?;
+                total = Some(match total {
+                    None => term,
+                    Some(total) => total.try_add(term)?,
+                });
+            }
+            Ok(total)
+        }
+    }
+}
+
+impl<E: FloatElement> Forward<'_, E> {
+    fn has_tangent(&self, k: usize) -> bool {
+        self.operands[k].checked_sub(self.start).is_some_and(|place| self.tangents[place as usize].is_some())
+    }
+}

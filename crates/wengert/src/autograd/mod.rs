@@ -1,0 +1,12 @@
+//! Differentiation of what the tape recorded: sweeps in reverse and forward.
+
+mod api;
+mod forward;
+mod rule;
+mod sweep;
+
+pub use self::api::{GradOptions, grad, grad_with};
+pub(crate) use self::forward::Forward;
+pub use self::forward::jvp;
+pub(crate) use self::rule::Backward;
+pub(crate) use self::sweep::Sweep;

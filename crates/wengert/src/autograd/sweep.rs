@@ -1,0 +1,470 @@
+//! The reverse sweep.
+//!
+//! ```text
+//! for each entry, last to first, that has an adjoint:
+//!     a leaf, or a tensor that retains its gradient: accumulate the adjoint into its slot
+//!     for each operand that needs a gradient: add the vector-Jacobian product to the operand's adjoint
+//!     the adjoint's block is free again
+//! ```
+//!
+//! There are two modes. A *plain* sweep keeps adjoints in blocks of a level of their own: elementwise products run as flat kernels
+//! from block to block; rules of structured operations record scratch entries behind the tape's end, without
+//! derivatives, which are forgotten after each. A *recorded* sweep (`create_graph`) keeps adjoints as tensors and records all.
+//!
+//! Invariant: a sweep that fails changes no gradient. A slot that was empty is stored into directly and marked empty again on
+//! failure; one that was full gets its share when the sweep has succeeded.
+
+use smallvec::SmallVec;
+use wengert_kernels::map;
+
+use super::Backward;
+use crate::element::{DType, Element, FloatElement};
+use crate::error::{Result, error};
+use crate::ops::elementwise::{self, Elementwise};
+use crate::ops::{Op, Structured};
+use crate::shape::Layout;
+use crate::tape::arena::{Storage, lend};
+use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Tape};
+use crate::tensor::TensorBase;
+
+/// The adjoint of one entry.
+#[derive(Clone, Copy)]
+enum Adjoint {
+    None,
+    Block(Storage),
+    Tensor(Handle),
+}
+
+/// Which gradients a sweep is for.
+enum Purpose {
+    /// All leaves that it reaches, into their slots.
+    Accumulate,
+    /// These entries; `needed` says of each entry up to the root whether one of them lies below it.
+    Capture { wanted: SmallVec<[u32; 4]>, needed: Vec<bool>, found: Vec<Option<Adjoint>> },
+}
+
+/// A sweep under way.
+pub(crate) struct Sweep {
+    recorded: bool,
+    purpose: Purpose,
+    adjoints: Vec<Adjoint>,
+    /// Adjoints that are not yet passed.
+    pending: usize,
+    /// Slots that this sweep stores into.
+    filling: Vec<usize>,
+    /// Shares of slots that were full, to be added at the end.
+    shares: Vec<(usize, Adjoint)>,
+    /// Blocks that are free again.
+    free: Vec<(usize, Storage)>,
+}
+
+impl Sweep {
+    fn new(recorded: bool, purpose: Purpose, adjoints: Vec<Adjoint>) -> Self {
+        Self { recorded, purpose, adjoints, pending: 0, filling: Vec::new(), shares: Vec::new(), free: Vec::new() }
+    }
+
+    /// Accumulates the gradients of the leaves below `roots`, each with its seed.
+    pub fn accumulate(roots: &[(Handle, Handle)], recorded: bool) -> Result<()> {
+        Self::new(recorded, Purpose::Accumulate, Vec::new()).run_in_scope(roots).map(|_| ())
+    }
+
+    /// The gradients of `wanted`, as tensors of the current scope; `None` where no path leads there.
+    pub fn capture(roots: &[(Handle, Handle)], wanted: &[Handle], recorded: bool) -> Result<Vec<Option<Handle>>> {
+        let (wanted, needed) = tape::with(|tape| {
+            let wanted = wanted.iter().map(|&handle| tape.resolve(handle)).collect::<Result<SmallVec<[u32; 4]>>>()?;
+            let mut top = 0;
+            for &(root, _) in roots {
+                top = top.max(tape.resolve(root)?);
+            }
+            Ok((wanted.clone(), reach(tape, &wanted, top)))
+        })?;
+        let found = vec![None; wanted.len()];
+        let sweep = Self::new(recorded, Purpose::Capture { wanted, needed, found }, Vec::new());
+        sweep.run_in_scope(roots)
+    }
+
+    /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
+    /// the scratch entries of rules.
+    fn run_in_scope(mut self, roots: &[(Handle, Handle)]) -> Result<Vec<Option<Handle>>> {
+        if self.recorded {
+            self.run(roots)?;
+        } else {
+            let _adjoints = tape::NoGrad::enter();
+            let _scratch = Scope::enter();
+            self.run(roots)?;
+        }
+        let Purpose::Capture { wanted, found, .. } = &mut self.purpose else { return Ok(Vec::new()) };
+        let found = std::mem::take(found);
+        tape::with(|tape| {
+            wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect()
+        })
+    }
+
+    fn run(&mut self, roots: &[(Handle, Handle)]) -> Result<()> {
+        let top = self.seed(roots)?;
+        for index in (0..=top).rev() {
+            if self.pending == 0 {
+                break;
+            }
+            let adjoint = std::mem::replace(&mut self.adjoints[index as usize], Adjoint::None);
+            if matches!(adjoint, Adjoint::None) {
+                continue;
+            }
+            self.pending -= 1;
+            match tape::with(|tape| Ok(tape.entry(index).dtype))? {
+                DType::F32 => self.pass::<f32>(index, adjoint)?,
+                _ => self.pass::<f64>(index, adjoint)?,
+            }
+        }
+        self.commit()
+    }
+
+    /// Gives the roots their seeds; the highest root.
+    fn seed(&mut self, roots: &[(Handle, Handle)]) -> Result<u32> {
+        let mut top = 0;
+        for &(root, seed) in roots {
+            let (index, dtype) = tape::with(|tape| {
+                let index = tape.resolve(root)?;
+                Ok((index, tape.entry(index).dtype))
+            })?;
+            top = top.max(index);
+            if self.adjoints.len() <= top as usize {
+                self.adjoints.resize(top as usize + 1, Adjoint::None);
+            }
+            match dtype {
+                DType::F32 => self.add::<f32>(index, TensorBase::from_handle(seed))?,
+                _ => self.add::<f64>(index, TensorBase::from_handle(seed))?,
+            }
+        }
+        Ok(top)
+    }
+
+    /// Whether entry `operand` takes part.
+    pub fn needs(&self, tape: &Tape, operand: u32) -> bool {
+        tape.entry(operand).flags.has(Flags::GRAD)
+            && match &self.purpose {
+                Purpose::Accumulate => true,
+                Purpose::Capture { needed, .. } => needed[operand as usize],
+            }
+    }
+
+    /// Passes entry `index`, whose adjoint is complete.
+    fn pass<E: FloatElement>(&mut self, index: u32, adjoint: Adjoint) -> Result<()> {
+        let op = tape::with(|tape| Ok(tape.entry(index).op))?;
+        self.deliver::<E>(index, op, adjoint)?;
+        match op {
+            Op::Leaf => return Ok(()),
+            Op::Elementwise(op) => self.pass_elementwise::<E>(index, op, adjoint)?,
+            Op::Structured(op) => self.pass_structured::<E>(index, op, adjoint)?,
+        }
+        if let Adjoint::Block(block) = adjoint {
+            let numel = tape::with(|tape| Ok(tape.layout(index).numel()))?;
+            self.free.push((numel * size_of::<E>(), block));
+        }
+        Ok(())
+    }
+
+    /// Hands a complete adjoint to the slot or the caller that waits for it.
+    fn deliver<E: FloatElement>(&mut self, index: u32, op: Op, adjoint: Adjoint) -> Result<()> {
+        if let Purpose::Capture { wanted, .. } = &self.purpose {
+            let places: SmallVec<[usize; 2]> =
+                wanted.iter().enumerate().filter(|&(_, &entry)| entry == index).map(|(place, _)| place).collect();
+            for place in places {
+                let kept = match adjoint {
+                    Adjoint::Block(_) => tape::with(|tape| copy_block::<E>(tape, index, adjoint, OUTSIDE))?,
+                    other => other,
+                };
+                if let Purpose::Capture { found, .. } = &mut self.purpose {
+                    found[place] = Some(kept);
+                }
+            }
+            return Ok(());
+        }
+        let slot = tape::with(|tape| match op {
+            Op::Leaf => Ok(Some(tape.slot_or_new(index))),
+            _ => Ok(tape.slot_of(index)),
+        })?;
+        let Some(slot) = slot else { return Ok(()) };
+        let kept = match (adjoint, op) {
+            // The sweep is done with a leaf's adjoint; that of another entry will be reused.
+            (Adjoint::Block(_), Op::Leaf) | (Adjoint::Tensor(_), _) => adjoint,
+            _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, ADJOINTS))?,
+        };
+        self.shares.push((slot, kept));
+        Ok(())
+    }
+
+    fn pass_elementwise<E: FloatElement>(&mut self, index: u32, op: Elementwise, adjoint: Adjoint) -> Result<()> {
+        let products = tape::with(|tape| elementwise::products(tape, index, op))?;
+        for product in &products {
+            match adjoint {
+                Adjoint::Block(g) => tape::with(|tape| {
+                    if self.needs(tape, product.operand) {
+                        let (target, first) = self.target::<E>(tape, product.operand)?;
+                        elementwise::sweep::<E>(tape, index, op, product, g, target, first)?;
+                        tape.restart();
+                    }
+                    Ok(())
+                })?,
+                Adjoint::Tensor(g) => {
+                    if tape::with(|tape| Ok(self.needs(tape, product.operand)))? {
+                        let g = TensorBase::<E>::from_handle(g);
+                        let full = elementwise::recorded(index, op, product.rule, g)?;
+                        let shape = tape::with(|tape| Ok(tape.layout(product.operand).shape().to_vec()))?;
+                        let full = if full.numel() < g.numel() { full.try_expand(g.shape())? } else { full };
+                        self.add(product.operand, full.try_sum_to(&shape[..])?)?;
+                    }
+                }
+                Adjoint::None => unreachable!("an entry is passed with its adjoint"),
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_structured<E: FloatElement>(&mut self, index: u32, op: Structured, adjoint: Adjoint) -> Result<()> {
+        let g = match adjoint {
+            Adjoint::Tensor(handle) => handle,
+            Adjoint::Block(block) => tape::with(|tape| show_block(tape, index, block))?,
+            Adjoint::None => unreachable!("an entry is passed with its adjoint"),
+        };
+        op.backward(&mut Backward::<E>::new(self, index, TensorBase::from_handle(g))?)?;
+        if !self.recorded {
+            tape::with(|tape| {
+                tape.restart();
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Where the gradient of entry `operand` accumulates in a plain sweep, and whether nothing is there yet.
+    pub fn target<E: FloatElement>(&mut self, tape: &mut Tape, operand: u32) -> Result<(Storage, bool)> {
+        if tape.entry(operand).op == Op::Leaf && matches!(self.purpose, Purpose::Accumulate) {
+            let slot = tape.slot_or_new(operand);
+            let state = tape.slot(slot).state;
+            if state != Filling::Full {
+                if state == Filling::Empty {
+                    tape.slot_mut(slot).state = Filling::Partial;
+                    self.filling.push(slot);
+                }
+                return Ok((tape.slot_storage::<E>(slot)?, state == Filling::Empty));
+            }
+        }
+        match self.adjoints[operand as usize] {
+            Adjoint::Block(block) => Ok((block, false)),
+            _ => {
+                let numel = tape.layout(operand).numel();
+                let block = self.block::<E>(tape, numel)?;
+                self.adjoints[operand as usize] = Adjoint::Block(block);
+                self.pending += 1;
+                Ok((block, true))
+            }
+        }
+    }
+
+    /// A block for an adjoint: one that is free again, or a new one.
+    fn block<E: Element>(&mut self, tape: &Tape, numel: usize) -> Result<Storage> {
+        let bytes = numel * size_of::<E>();
+        match self.free.iter().rposition(|&(free, _)| free == bytes) {
+            Some(place) => Ok(self.free.swap_remove(place).1),
+            None => Ok(tape.arena.alloc_at::<E>(tape.arena.depth() - ADJOINTS, numel, u32::MAX)?.publish()),
+        }
+    }
+
+    /// Adds `value` to the adjoint of entry `operand`.
+    pub fn add<E: FloatElement>(&mut self, operand: u32, value: TensorBase<E>) -> Result<()> {
+        if !self.recorded {
+            return tape::with(|tape| {
+                let (target, first) = self.target::<E>(tape, operand)?;
+                let value = tape.resolve(value.handle())?;
+                accumulate::<E>(tape, value, target, first)
+            });
+        }
+        let slot = &mut self.adjoints[operand as usize];
+        *slot = match *slot {
+            Adjoint::Tensor(before) => Adjoint::Tensor(TensorBase::<E>::from_handle(before).try_add(value)?.handle()),
+            _ => {
+                self.pending += 1;
+                Adjoint::Tensor(value.handle())
+            }
+        };
+        Ok(())
+    }
+
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// The sweep has succeeded: its gradients count.
+    fn commit(&mut self) -> Result<()> {
+        for slot in std::mem::take(&mut self.filling) {
+            tape::with(|tape| {
+                tape.slot_mut(slot).state = Filling::Full;
+                tape.slot_mut(slot).recorded = None;
+                tape.stamp_slot(slot);
+                Ok(())
+            })?;
+        }
+        for (slot, share) in std::mem::take(&mut self.shares) {
+            let dtype = tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype))?;
+            match dtype {
+                DType::F32 => add_share::<f32>(slot, share)?,
+                _ => add_share::<f64>(slot, share)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sweep {
+    /// A sweep that failed or unwound leaves the slots that it was filling as they were: empty.
+    fn drop(&mut self) {
+        let filling = std::mem::take(&mut self.filling);
+        let _ = tape::with(|tape| {
+            filling.iter().for_each(|&slot| tape.slot_mut(slot).state = Filling::Empty);
+            Ok(())
+        });
+    }
+}
+
+/// How far the level of adjoints lies above that of scratch entries, and the caller's level.
+const ADJOINTS: usize = 1;
+const OUTSIDE: usize = 2;
+
+/// A captured gradient as a tensor of the caller's scope.
+fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
+    Ok(match adjoint {
+        None | Some(Adjoint::None) => None,
+        Some(Adjoint::Tensor(handle)) => Some(handle),
+        Some(Adjoint::Block(block)) => {
+            tape.arena.set_base(block, tape.len());
+            Some(show_block(tape, index, block)?)
+        }
+    })
+}
+
+/// Which entries up to `top` have one of `wanted` below them, or are one.
+fn reach(tape: &Tape, wanted: &[u32], top: u32) -> Vec<bool> {
+    let mut reached = vec![false; top as usize + 1];
+    for index in 0..=top {
+        let below = || tape.operands(index).iter().any(|&operand| reached[operand as usize]);
+        reached[index as usize] = wanted.contains(&index) || below();
+    }
+    reached
+}
+
+/// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.
+fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, first: bool) -> Result<()> {
+    let layout = *tape.layout(value);
+    lend(
+        tape,
+        |tape| &tape.arena,
+        target,
+        |out: &mut [E], tape| {
+            let data = tape.data::<E>(value);
+            let (shape, strides) = (layout.shape(), layout.strides());
+            match (layout.is_contiguous(), first) {
+                (true, true) => out.copy_from_slice(&data[..out.len()]),
+                (true, false) => map::add_assign(&data[..out.len()], out),
+                (false, true) => wengert_kernels::strided::pack(data, shape, strides, 0, out),
+                (false, false) => {
+                    for start in (0..out.len()).step_by(elementwise::BLOCK) {
+                        let part = &mut out[start..layout.numel().min(start + elementwise::BLOCK)];
+                        tape.arena.scratch(part.len(), |block: &mut [E]| {
+                            wengert_kernels::strided::pack(data, shape, strides, start, block);
+                            map::add_assign(block, part);
+                        })?;
+                    }
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+/// A copy of an adjoint, `above` levels below the current one.
+fn copy_block<E: FloatElement>(tape: &mut Tape, index: u32, adjoint: Adjoint, above: usize) -> Result<Adjoint> {
+    let Adjoint::Block(block) = adjoint else { unreachable!("a plain sweep has blocks") };
+    let numel = tape.layout(index).numel();
+    let mut fresh = tape.arena.alloc_at::<E>(tape.arena.depth() - above, numel, u32::MAX)?;
+    fresh.slice().copy_from_slice(tape.arena.read(block));
+    Ok(Adjoint::Block(fresh.publish()))
+}
+
+/// An adjoint's block as a scratch entry of the shape of entry `index`.
+fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
+    let entry = *tape.entry(index);
+    let own = tape.layout(index);
+    let meta = if own.is_contiguous() && own.offset() == 0 {
+        entry.meta
+    } else {
+        tape.arena.put(Meta::plain(Layout::contiguous(own.shape())))?
+    };
+    let (scope, dtype, flags) = (tape.scope_id(), entry.dtype, Flags::default());
+    let shown = tape.push(Entry { scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage: block, meta })?;
+    Ok(tape.handle(shown))
+}
+
+/// Adds a share to a slot that was full when the sweep began, or fills one.
+fn add_share<E: FloatElement>(slot: usize, share: Adjoint) -> Result<()> {
+    let (state, owner) = tape::with(|tape| Ok((tape.slot(slot).state, tape.slot(slot).owner)))?;
+    match share {
+        Adjoint::Block(block) => tape::with(|tape| {
+            let target = tape.slot_storage::<E>(slot)?;
+            let value = show_block(tape, owner, block)?.index;
+            accumulate::<E>(tape, value, target, state != Filling::Full)?;
+            tape.slot_mut(slot).state = Filling::Full;
+            tape.stamp_slot(slot);
+            Ok(())
+        }),
+        Adjoint::Tensor(handle) => {
+            let before = tape::with(|tape| tape.show_gradient::<E>(owner))?;
+            let total = match before {
+                Some(before) => TensorBase::<E>::from_handle(before).try_add(TensorBase::from_handle(handle))?.handle(),
+                None => handle,
+            };
+            tape::with(|tape| {
+                tape.slot_mut(slot).recorded = Some(total);
+                let target = tape.slot_storage::<E>(slot)?;
+                let value = tape.resolve(total)?;
+                accumulate::<E>(tape, value, target, true)?;
+                tape.slot_mut(slot).state = Filling::Full;
+                Ok(())
+            })
+        }
+        Adjoint::None => unreachable!("a share is an adjoint"),
+    }
+}
+
+/// Checks what `backward` was asked for and gives the seed: the caller's, or 1 for a single element.
+///
+/// # Errors
+/// The tensor does not require a gradient, has more than one element without a seed, or the seed's shape differs.
+pub(crate) fn check_root<E: FloatElement>(
+    what: &str,
+    root: TensorBase<E>,
+    seed: Option<TensorBase<E>>,
+) -> Result<TensorBase<E>> {
+    let shape = root.try_shape()?;
+    if !root.requires_grad() {
+        return Err(error!(
+            Grad,
+            "{what}: the tensor of shape {shape:?} does not require a gradient and has no grad_fn; call \
+             `requires_grad_(true)` on a leaf before computing it, outside of `no_grad`"
+        ));
+    }
+    match seed {
+        None if shape.numel() == 1 => TensorBase::try_ones(&shape),
+        None => Err(error!(
+            Grad,
+            "{what}: grad can be implicitly created only for scalar outputs, and this one has shape {shape:?}; reduce it, \
+             or give a seed of its shape with `backward_with`"
+        )),
+        Some(seed) if seed.try_shape()? == shape => Ok(seed),
+        Some(seed) => Err(error!(
+            Shape,
+            "{what}: the seed has shape {:?}, but the tensor {shape:?}; they must be equal",
+            seed.shape()
+        )),
+    }
+}

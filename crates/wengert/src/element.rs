@@ -1,0 +1,106 @@
+//! The types that tensors hold.
+
+use std::fmt;
+
+use num_traits::{FromPrimitive, NumAssign, ToPrimitive};
+use wengert_kernels::Real;
+use wengert_kernels::gemm::Gemm;
+
+use crate::display::Printable;
+
+/// The type of a tensor's elements, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DType {
+    /// 32-bit floats.
+    F32,
+    /// 64-bit floats.
+    F64,
+    /// 64-bit signed integers: indices and labels.
+    I64,
+    /// Truth values: masks.
+    Bool,
+}
+
+impl DType {
+    /// The bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 | Self::I64 => 8,
+            Self::Bool => 1,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        })
+    }
+}
+
+/// A type that tensors hold: `f32`, `f64`, `i64`, `bool`. Sealed.
+pub trait Element:
+    Copy + Default + PartialEq + PartialOrd + fmt::Debug + Send + Sync + Printable + sealed::Sealed + 'static
+{
+    /// The type as data.
+    const DTYPE: DType;
+    /// The elements, if they are of this type.
+    #[doc(hidden)]
+    fn data(data: Data<'_>) -> Option<&[Self]>;
+}
+
+/// Elements of a type that is known at run time.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum Data<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    I64(&'a [i64]),
+    Bool(&'a [bool]),
+}
+
+/// A type that has derivatives: `f32` or `f64`. Sealed.
+pub trait FloatElement:
+    Element + Real<Mask = bool> + Gemm + NumAssign + FromPrimitive + ToPrimitive + Into<f64>
+{
+    /// The formulas' kernels for this type.
+    #[doc(hidden)]
+    fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<Self>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for i64 {}
+    impl Sealed for bool {}
+}
+
+macro_rules! elements {
+    ($($t:ty = $variant:ident,)+) => { $(
+        impl Element for $t {
+            const DTYPE: DType = DType::$variant;
+            fn data(data: Data<'_>) -> Option<&[Self]> {
+                if let Data::$variant(slice) = data { Some(slice) } else { None }
+            }
+        }
+    )+ };
+}
+elements! { f32 = F32, f64 = F64, i64 = I64, bool = Bool, }
+
+impl FloatElement for f32 {
+    fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<f32> {
+        &row.f32
+    }
+}
+impl FloatElement for f64 {
+    fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<f64> {
+        &row.f64
+    }
+}

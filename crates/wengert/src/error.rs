@@ -1,0 +1,127 @@
+//! What goes wrong, said once: every fallible operation returns an [`Error`], and its plain form panics with the same text.
+
+use std::fmt;
+
+/// The kind of an [`Error`], for code that reacts to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Shapes that do not fit each other or the operation.
+    Shape,
+    /// A dimension that the tensor does not have, or that was named twice.
+    Dim,
+    /// An index or label outside of its range.
+    Index,
+    /// An argument outside of its domain.
+    Value,
+    /// A handle whose scope has ended, or that belongs to another thread.
+    Stale,
+    /// A derivative asked for where there is none.
+    Grad,
+    /// A value that backward needs was overwritten, or must not be.
+    InPlace,
+    /// The tape would outgrow its budget or its index.
+    Memory,
+}
+
+/// Why an operation was refused; nothing was recorded and nothing was lost.
+///
+/// The text names the operation, the shapes and the remedy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What fallible operations return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of `kind` with its text; for operations defined outside of this crate too.
+    #[cold]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into() }))
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Builds an [`Error`]: `error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit")`.
+macro_rules! error {
+    ($kind:ident, $($text:tt)*) => {
+        $crate::Error::new($crate::ErrorKind::$kind, format!($($text)*))
+    };
+}
+pub(crate) use error;
+
+/// The plain form of a fallible operation: panics with the error's text at the caller's line.
+#[track_caller]
+#[inline]
+pub(crate) fn unwrap<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic_slow(&error),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn panic_slow(error: &Error) -> ! {
+    panic!("{error}")
+}
+
+/// Stamps pairs of methods: the plain form, which panics at the user's line, and its `try_` twin.
+///
+/// ```text
+/// twins! {
+///     impl[E: FloatElement] TensorBase<E> {
+///         /// Doc of both.
+///         pub fn tanh | try_tanh(self) -> TensorBase<E> { record(..) }   // the body gives a Result
+///     }
+/// }
+/// ```
+macro_rules! twins {
+    (impl[$($generics:tt)*] $ty:ty { $(
+        $(#[$doc:meta])*
+        pub fn $name:ident | $try_name:ident $(<$($g:ident : $bound:path),+>)? ($self:ident $(, $arg:ident : $argty:ty)* $(,)?) -> $ret:ty $body:block
+    )* }) => {
+        impl<$($generics)*> $ty { $(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("With the text of the error that [`Self::", stringify!($try_name), "`] returns.")]
+            #[track_caller]
+            #[inline]
+            pub fn $name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $ret {
+                $crate::error::unwrap($self.$try_name($($arg),*))
+            }
+
+            #[doc = concat!("[`Self::", stringify!($name), "`], with the error returned.")]
+            ///
+            /// # Errors
+            /// Operands that do not fit, named with the operation and the remedy; a stale handle.
+            pub fn $try_name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $crate::Result<$ret> $body
+        )* }
+    };
+}
+pub(crate) use twins;

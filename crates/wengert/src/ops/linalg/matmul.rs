@@ -1,0 +1,166 @@
+//! The matrix product, over batches that broadcast.
+
+use wengert_kernels::gemm::{MatMut, MatRef, gemm};
+
+use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
+use crate::autograd::{Backward, Forward};
+use crate::element::FloatElement;
+use crate::error::{Result, error, twins};
+use crate::shape::{Layout, Shape, broadcast};
+use crate::tape::arena::{Storage, lend};
+use crate::tape::{Handle, Tape};
+use crate::tensor::TensorBase;
+
+/// `a b` for operands of rank 2 or more, whose leading dimensions broadcast.
+pub(crate) struct Matmul;
+
+impl Operation for Matmul {
+    const OP: Structured = Structured::Matmul;
+    const NAME: &'static str = "matmul";
+    const GRAD_FN: &'static str = "MmBackward0";
+    type Attrs = ();
+
+    fn cases() -> Vec<Case> {
+        vec![
+            Case::new("matrices", &[&[2, 3], &[3, 4]], |x| x[0].matmul(x[1])),
+            Case::new("transposed", &[&[3, 2], &[4, 3]], |x| x[0].t().matmul(x[1].t())),
+            Case::new("batches that broadcast", &[&[2, 1, 2, 3], &[3, 3, 2]], |x| x[0].matmul(x[1])),
+            Case::new("vectors", &[&[3], &[3]], |x| x[0].matmul(x[1])),
+            Case::new("a matrix and a vector", &[&[2, 3], &[3]], |x| x[0].matmul(x[1])),
+            Case::new("a vector and batches", &[&[3], &[2, 3, 2]], |x| x[0].matmul(x[1])),
+            Case::new("with itself", &[&[3, 3]], |x| x[0].matmul(x[0])),
+        ]
+    }
+}
+
+/// The matrices of a layout: `(leading dimensions, [rows, columns])`.
+fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
+    let (lead, matrix) = shape.split_at(shape.len() - 2);
+    (lead, [matrix[0], matrix[1]])
+}
+
+impl<E: FloatElement> Compute<E> for Matmul {
+    fn output(inputs: &[Layout], (): &()) -> Result<Shape> {
+        let (a, b) = (inputs[0].shape(), inputs[1].shape());
+        let ((lead_a, [m, k]), (lead_b, [rows, n])) = (split(a), split(b));
+        if k != rows {
+            return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
+        }
+        let lead = broadcast("matmul", lead_a, lead_b)?;
+        Ok(lead.iter().copied().chain([m, n]).collect())
+    }
+
+    fn forward(inputs: &[Input<'_>], (): &(), out: &mut [E]) {
+        let (a, b) = (&inputs[0], &inputs[1]);
+        let ((lead_a, [m, _]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
+        let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
+        for (batch, c) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
+            let (x, y) = (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
+            gemm(E::of(1.0), x, y, E::of(0.0), MatMut::row_major(c, [m, n]));
+        }
+    }
+}
+
+/// Matrix number `batch` of an operand, counted in the broadcast leading dimensions.
+fn matrix<'a, E: FloatElement>(input: &Input<'a>, lead: &[usize], mut batch: usize) -> MatRef<'a, E> {
+    let rank = input.layout.rank();
+    let (own_lead, size) = split(input.layout.shape());
+    let strides = input.layout.strides();
+    let mut offset = 0;
+    for (d, &length) in lead.iter().enumerate().rev() {
+        let at = batch % length;
+        batch /= length;
+        if let Some(own) = (d + own_lead.len()).checked_sub(lead.len())
+            && own_lead[own] > 1
+        {
+            offset += at * strides[own];
+        }
+    }
+    let data = input.strided::<E>();
+    MatRef::new(&data[offset.min(data.len())..], size, [strides[rank - 2], strides[rank - 1]])
+}
+
+/// Adds (stores, if `first`) the product of two matrices to a block.
+pub(crate) fn multiply_into<E: FloatElement>(
+    tape: &mut Tape,
+    a: Handle,
+    b: Handle,
+    target: Storage,
+    first: bool,
+) -> Result<()> {
+    let (a, b) = (tape.resolve(a)?, tape.resolve(b)?);
+    lend(
+        tape,
+        |tape| &tape.arena,
+        target,
+        |out: &mut [E], tape| {
+            let (a, b) = (Input::of(tape, a), Input::of(tape, b));
+            let (x, y) = (matrix::<E>(&a, &[], 0), matrix::<E>(&b, &[], 0));
+            let (m, n) = (a.layout.shape()[0], b.layout.shape()[1]);
+            let beta = E::of(if first { 0.0 } else { 1.0 });
+            gemm(E::of(1.0), x, y, beta, MatMut::row_major(out, [m, n]));
+        },
+    );
+    Ok(())
+}
+
+impl<E: FloatElement> Derivative<E> for Matmul {
+    fn backward(cx: &mut Backward<'_, E>, (): &()) -> Result<()> {
+        let g = cx.grad();
+        for (k, other) in [(0, 1), (1, 0)] {
+            if !cx.needs(k) {
+                continue;
+            }
+            let other = cx.operand::<E>(other)?.try_transpose(-2, -1)?;
+            let (left, right) = if k == 0 { (g, other) } else { (other, g) };
+            let shape = cx.shape(k)?;
+            if shape.len() == 2 && g.dim() == 2 {
+                cx.add_product(k, left, right)?;
+            } else {
+                let full = left.try_matmul(right)?.try_sum_to(&shape)?;
+                cx.add(k, full)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tangent(cx: &Forward<'_, E>, (): &()) -> Result<TensorBase<E>> {
+        let (a, b) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
+        let left = cx.tangent(0).map(|da| da.try_matmul(b));
+        let right = cx.tangent(1).map(|db| a.try_matmul(db));
+        cx.sum(left.into_iter().chain(right))
+    }
+}
+
+twins! {
+    impl[E: FloatElement] TensorBase<E> {
+        /// The matrix product, as `torch.matmul`: of two vectors their dot product (rank 0); of matrices `[m, k]` and `[k, n]`, a
+        /// matrix `[m, n]`; leading dimensions are batches, which broadcast; a vector on either side is a row or column that goes
+        /// again.
+        pub fn matmul | try_matmul(self, other: TensorBase<E>) -> TensorBase<E> {
+            let (a, b) = (self.try_shape()?, other.try_shape()?);
+            if a.is_empty() || b.is_empty() {
+                return Err(error!(
+                    Shape,
+                    "matmul: shapes {a:?} and {b:?} do not fit: both operands need at least one dimension; multiply by `*`"
+                ));
+            }
+            let fits = a[a.len() - 1] == b[b.len().saturating_sub(2)];
+            if !fits && (a.len() == 1 || b.len() == 1) {
+                let (k, rows) = (a[a.len() - 1], b[b.len().saturating_sub(2)]);
+                return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
+            }
+            let x = if a.len() == 1 { self.try_reshape([1, a[0]])? } else { self };
+            let y = if b.len() == 1 { other.try_reshape([b[0], 1])? } else { other };
+            let product = record::<Matmul, E>(&[x.handle(), y.handle()], ())?;
+            if a.len() > 1 && b.len() > 1 {
+                return Ok(product);
+            }
+            let shape = product.try_shape()?;
+            let (lead, [m, n]) = split(&shape);
+            let row = (a.len() > 1).then_some(m);
+            let column = (b.len() > 1).then_some(n);
+            product.try_reshape(lead.iter().copied().chain(row).chain(column).collect::<Shape>())
+        }
+    }
+}

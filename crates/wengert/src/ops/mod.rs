@@ -1,0 +1,113 @@
+//! The operations: what each computes, and how it is differentiated.
+//!
+//! An elementwise operation is one row of [`elementwise`]'s table. Any other is a *structured* operation: a type that implements
+//! [`Operation`], [`Compute`] (or [`View`]) and [`Derivative`], and is named once in [`structured!`]. Derivatives are written in
+//! tensor operations, so that the same rule serves the plain sweep (where it runs without recording) and `create_graph`.
+
+pub(crate) mod elementwise;
+pub(crate) mod linalg;
+pub(crate) mod movement;
+pub(crate) mod reduce;
+pub(crate) mod rule;
+
+use self::elementwise::Elementwise;
+pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, record, record_view};
+use crate::autograd::{Backward, Forward};
+use crate::element::FloatElement;
+use crate::error::Result;
+use crate::tensor::TensorBase;
+
+/// What an entry records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// A tensor that was made, not computed.
+    Leaf,
+    Elementwise(Elementwise),
+    Structured(Structured),
+}
+
+impl Op {
+    /// The operation's name, as its method is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leaf => "leaf",
+            Self::Elementwise(op) => op.row().name,
+            Self::Structured(op) => op.name(),
+        }
+    }
+
+    /// The name that print shows as `grad_fn`.
+    pub fn grad_fn(self) -> &'static str {
+        match self {
+            Self::Leaf => "AccumulateGrad",
+            Self::Elementwise(op) => op.row().grad_fn,
+            Self::Structured(op) => op.grad_fn(),
+        }
+    }
+
+    /// Whether an entry without a list of operands uses `Entry::b`.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Elementwise(op) if op.row().arity > 1)
+    }
+
+    /// Whether the entry is its base tensor after an in-place write.
+    pub fn is_version(self) -> bool {
+        self == Self::Structured(Structured::Assign)
+    }
+}
+
+/// Names every structured operation once: variant of [`Structured`] and type that has its rules.
+macro_rules! structured {
+    ($($variant:ident = $rule:ty,)+) => {
+        /// A structured operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Structured { $($variant),+ }
+
+        impl Structured {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => <$rule as Operation>::NAME),+ }
+            }
+
+            pub fn grad_fn(self) -> &'static str {
+                match self { $(Self::$variant => <$rule as Operation>::GRAD_FN),+ }
+            }
+
+            /// Sample calls whose derivatives are checked.
+            pub fn cases(self) -> Vec<Case> {
+                match self { $(Self::$variant => <$rule as Operation>::cases()),+ }
+            }
+
+            pub fn backward<E: FloatElement>(self, cx: &mut Backward<'_, E>) -> Result<()> {
+                match self { $(Self::$variant => {
+                    let attrs = cx.attrs::<<$rule as Operation>::Attrs>()?;
+                    <$rule as Derivative<E>>::backward(cx, &attrs)
+                }),+ }
+            }
+
+            pub fn tangent<E: FloatElement>(self, cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+                match self { $(Self::$variant => {
+                    let attrs = cx.attrs::<<$rule as Operation>::Attrs>()?;
+                    <$rule as Derivative<E>>::tangent(cx, &attrs)
+                }),+ }
+            }
+        }
+    };
+}
+
+structured! {
+    Assign = movement::assign::Assign,
+    Cast = movement::cast::Cast,
+    Contiguous = movement::contiguous::Contiguous,
+    Reshape = movement::reshape::Reshape,
+    Permute = movement::permute::Permute,
+    Expand = movement::expand::Expand,
+    Slice = movement::slice::Slice,
+    AsStrided = movement::strided::AsStrided,
+    FromStrided = movement::strided::FromStrided,
+    Sum = reduce::sum::Sum,
+    Matmul = linalg::matmul::Matmul,
+}

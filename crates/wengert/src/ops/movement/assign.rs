@@ -1,0 +1,188 @@
+//! In-place writes, and the entry that records one: the tensor's next version.
+
+use super::super::{Case, Derivative, Op, Operation, Structured};
+use super::strided::as_strided;
+use crate::autograd::{Backward, Forward};
+use crate::element::{DType, Element, FloatElement};
+use crate::error::{Result, error};
+use crate::shape::Layout;
+use crate::tape::{self, Entry, Flags, Meta, Tape};
+use crate::tensor::{Tensor64, TensorBase};
+
+/// A tensor after some of its elements were overwritten: operand 0 is the version before, operand 1 what was written.
+pub(crate) struct Assign;
+
+/// Where the written elements lie in the tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Written {
+    place: Layout,
+}
+
+/// Writes to `target` what `compute` makes of it, and records that if derivatives flow.
+///
+/// # Errors
+/// The value does not broadcast to the target; the target is a leaf that requires a gradient, is broadcast, or would get
+/// a history that ends before it does.
+pub(crate) fn assign<E: Element>(
+    op: &str,
+    target: TensorBase<E>,
+    compute: impl FnOnce(TensorBase<E>) -> Result<TensorBase<E>>,
+) -> Result<TensorBase<E>> {
+    tape::with(|tape| {
+        let index = tape.resolve(target.handle())?;
+        check_target(tape, op, index)
+    })?;
+    let shape = target.try_shape()?;
+    let value = compute(target)?;
+    if crate::shape::broadcast(op, &shape, &value.try_shape()?)? != shape {
+        return Err(error!(
+            Shape,
+            "{op}: the result of shape {:?} does not fit into the tensor of shape {shape:?} that it is written to; \
+             use the out-of-place form",
+            value.shape()
+        ));
+    }
+    let value = value.try_expand(&shape)?;
+    tape::with(|tape| {
+        let (to, from) = (tape.resolve(target.handle())?, tape.resolve(value.handle())?);
+        let tracked =
+            tape.grad_enabled && (tape.entry(to).flags.has(Flags::GRAD) || tape.entry(from).flags.has(Flags::GRAD));
+        if tracked {
+            check_history(tape, op, to)?;
+        }
+        write::<E>(tape, to, from)?;
+        if tracked { record_version::<E>(tape, to, from) } else { Ok(()) }
+    })?;
+    Ok(target)
+}
+
+fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
+    let layout = tape.layout(index);
+    let overlaps = layout.shape().iter().zip(layout.strides()).any(|(&n, &stride)| n > 1 && stride == 0);
+    if overlaps {
+        return Err(error!(
+            InPlace,
+            "{op}: several elements of the written-to tensor of shape {:?} refer to one place in memory; call `contiguous()` \
+             before writing",
+            layout.shape()
+        ));
+    }
+    let base = tape.arena.base(tape.storage(index));
+    let is_tracked_leaf = |i: u32| tape.entry(i).op == Op::Leaf && tape.entry(i).flags.has(Flags::GRAD);
+    let owner = if base < tape.len() { base } else { index };
+    if tape.grad_enabled && (is_tracked_leaf(index) || is_tracked_leaf(owner)) {
+        return Err(error!(
+            InPlace,
+            "{op}: a leaf that requires a gradient is being changed in place; do it inside of `no_grad`"
+        ));
+    }
+    Ok(())
+}
+
+/// A version lives in the innermost scope, so the tensor must too, or it would lose its history and keep its new value.
+fn check_history(tape: &Tape, op: &str, index: u32) -> Result<()> {
+    let base = tape.arena.base(tape.storage(index));
+    if tape.is_innermost(base) {
+        return Ok(());
+    }
+    Err(error!(
+        InPlace,
+        "{op}: a tensor of an outer scope is being given a history that ends with this scope; write `detach()`ed values, do \
+         it inside of `no_grad`, or in the scope that made the tensor"
+    ))
+}
+
+/// Copies the elements of entry `from` over those of entry `to`, of the same shape.
+fn write<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()> {
+    let (place, layout, storage) = (*tape.layout(to), *tape.layout(from), tape.storage(to));
+    if place.numel() == 0 {
+        return Ok(());
+    }
+    // The value may share the target's memory: it is copied out first.
+    let mut fresh = tape.arena.alloc::<E>(layout.numel(), u32::MAX)?;
+    wengert_kernels::strided::pack(tape.data::<E>(from), layout.shape(), layout.strides(), 0, fresh.slice());
+    let values = fresh.publish();
+    tape::arena::lend(
+        tape,
+        |tape| &tape.arena,
+        storage,
+        |out: &mut [E], tape| {
+            let part = &mut out[place.offset()..];
+            let values = tape.arena.read::<E>(values);
+            wengert_kernels::strided::unpack(part, place.shape(), place.strides(), values);
+        },
+    );
+    tape.stamp(storage);
+    Ok(())
+}
+
+/// Appends the version of `to`'s tensor that holds from now on.
+fn record_version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()> {
+    let storage = tape.storage(to);
+    let base = tape.arena.base(storage);
+    let place = *tape.layout(to);
+    let before = tape.resolve(tape.handle(base))?;
+    let layout = *tape.layout(base);
+    let operands = tape.arena.put_list(&[before, from])?;
+    let attrs = Some(tape.arena.put_erased(Written { place })?);
+    let meta = tape.arena.put(Meta { layout, operands, attrs })?;
+    let flags = Flags::GRAD | Flags::LIST | Flags::SHARES;
+    let (scope, op) = (tape.scope_id(), Op::Structured(Structured::Assign));
+    let version = tape.push(Entry { scope, op, dtype: E::DTYPE, flags, a: before, b: from, storage, meta })?;
+    tape.replace(base, version);
+    Ok(())
+}
+
+impl Operation for Assign {
+    const OP: Structured = Structured::Assign;
+    const NAME: &'static str = "copy_";
+    const GRAD_FN: &'static str = "CopySlices";
+    type Attrs = Written;
+
+    fn cases() -> Vec<Case> {
+        vec![
+            Case::new("the whole tensor", &[&[2, 3], &[3]], |x| (x[0] * 2.0).copy_(x[1] * x[1])),
+            Case::new("through a view", &[&[2, 3], &[2]], |x| {
+                let y: Tensor64 = x[0] * x[0];
+                y.select(1, 1).mul_(x[1]);
+                y * y
+            }),
+        ]
+    }
+}
+
+impl<E: FloatElement> Derivative<E> for Assign {
+    fn backward(cx: &mut Backward<'_, E>, attrs: &Written) -> Result<()> {
+        let g = cx.grad();
+        if cx.needs(1) {
+            cx.add(1, as_strided(g, attrs.place)?)?;
+        }
+        if cx.needs(0) && attrs.place.numel() < g.numel() {
+            let kept = mask::<E>(&cx.shape(0)?, &attrs.place)?.try_where_(0.0, g)?;
+            cx.add(0, kept)?;
+        }
+        Ok(())
+    }
+
+    fn tangent(cx: &Forward<'_, E>, attrs: &Written) -> Result<TensorBase<E>> {
+        let shape = cx.value_shape()?;
+        let (before, written) = (cx.tangent_or_zeros(0)?, cx.tangent_or_zeros(1)?);
+        let put = super::strided::from_strided(written, &shape, attrs.place)?;
+        mask::<E>(&shape, &attrs.place)?.try_where_(put, before)
+    }
+}
+
+/// Which elements of a contiguous tensor of `shape` lie at the places of `layout`.
+fn mask<E: FloatElement>(shape: &[usize], layout: &Layout) -> Result<TensorBase<bool>> {
+    debug_assert!(matches!(E::DTYPE, DType::F32 | DType::F64));
+    tape::with(|tape| {
+        let index = tape.push_leaf(shape, |out: &mut [bool]| {
+            out.fill(false);
+            if layout.numel() > 0 {
+                let part = &mut out[layout.offset()..];
+                wengert_kernels::strided::unpack(part, layout.shape(), layout.strides(), &vec![true; layout.numel()]);
+            }
+        })?;
+        Ok(TensorBase::from_handle(tape.handle(index)))
+    })
+}

@@ -1,0 +1,65 @@
+//! Broadcasting as a view.
+
+use super::super::{Case, Derivative, Operation, Structured, View, record_view};
+use crate::autograd::{Backward, Forward};
+use crate::element::{Element, FloatElement};
+use crate::error::{Result, error, twins};
+use crate::shape::{IntoShape, Layout, broadcast, shape_of};
+use crate::tensor::TensorBase;
+
+/// Dimensions of length 1, and new leading ones, repeated without a copy.
+pub(crate) struct Expand;
+
+impl Operation for Expand {
+    const OP: Structured = Structured::Expand;
+    const NAME: &'static str = "expand";
+    const GRAD_FN: &'static str = "ExpandBackward0";
+    type Attrs = Layout;
+
+    fn cases() -> Vec<Case> {
+        vec![
+            Case::new("a dimension of 1", &[&[3, 1]], |x| x[0].expand([3, 4])),
+            Case::new("leading dimensions", &[&[3]], |x| x[0].expand([2, 2, 3])),
+            Case::new("a number", &[&[]], |x| x[0].expand([2, 3])),
+        ]
+    }
+}
+
+impl View for Expand {
+    fn layout(input: &Layout, to: &Layout) -> Result<Layout> {
+        Ok(input.broadcast_to(to.shape()))
+    }
+}
+
+impl<E: FloatElement> Derivative<E> for Expand {
+    fn backward(cx: &mut Backward<'_, E>, _: &Layout) -> Result<()> {
+        let g = cx.grad().try_sum_to(cx.shape(0)?)?;
+        cx.add(0, g)
+    }
+
+    fn tangent(cx: &Forward<'_, E>, to: &Layout) -> Result<TensorBase<E>> {
+        cx.tangent_or_zeros(0)?.try_expand(to.shape())
+    }
+}
+
+twins! {
+    impl[E: Element] TensorBase<E> {
+        /// A view in which dimensions of length 1, and new leading ones, are repeated to make `shape`; no copy. PyTorch's
+        /// `broadcast_to` is the same.
+        pub fn expand | try_expand<S: IntoShape>(self, shape: S) -> TensorBase<E> {
+            let (own, shape) = (self.try_shape()?, shape_of("expand", shape)?);
+            if own == shape {
+                return Ok(self);
+            }
+            if broadcast("expand", &own, &shape)? != shape {
+                return Err(error!(Shape, "expand: shape {own:?} does not broadcast to {shape:?}"));
+            }
+            record_view::<Expand, E>(self, Layout::contiguous(&shape))
+        }
+
+        /// [`Self::expand`] by its other name.
+        pub fn broadcast_to | try_broadcast_to<S: IntoShape>(self, shape: S) -> TensorBase<E> {
+            self.try_expand(shape)
+        }
+    }
+}

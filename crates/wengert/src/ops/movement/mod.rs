@@ -1,0 +1,10 @@
+//! Operations that move elements: views without a copy where strides allow it, and copies.
+
+pub(crate) mod assign;
+pub(crate) mod cast;
+pub(crate) mod contiguous;
+pub(crate) mod expand;
+pub(crate) mod permute;
+pub(crate) mod reshape;
+pub(crate) mod slice;
+pub(crate) mod strided;

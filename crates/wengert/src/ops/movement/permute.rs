@@ -1,0 +1,101 @@
+//! Another order of the dimensions.
+
+use super::super::{Case, Derivative, Operation, Structured, View, record_view};
+use crate::autograd::{Backward, Forward};
+use crate::element::{Element, FloatElement};
+use crate::error::{Result, error, twins};
+use crate::shape::{Layout, MAX_RANK, wrap_dim};
+use crate::tensor::TensorBase;
+
+/// Result dimension `d` is operand dimension `order[d]`.
+pub(crate) struct Permute;
+
+/// The order.
+pub(crate) type Order = [u8; MAX_RANK];
+
+impl Operation for Permute {
+    const OP: Structured = Structured::Permute;
+    const NAME: &'static str = "permute";
+    const GRAD_FN: &'static str = "PermuteBackward0";
+    type Attrs = Order;
+
+    fn cases() -> Vec<Case> {
+        vec![
+            Case::new("three dimensions", &[&[2, 3, 4]], |x| x[0].permute([2, 0, 1])),
+            Case::new("transpose", &[&[2, 3]], |x| x[0].t()),
+        ]
+    }
+}
+
+impl View for Permute {
+    fn layout(input: &Layout, order: &Order) -> Result<Layout> {
+        let rank = input.rank();
+        let pick = |of: &[usize]| -> [usize; MAX_RANK] {
+            std::array::from_fn(|d| if d < rank { of[order[d] as usize] } else { 0 })
+        };
+        let (shape, strides) = (pick(input.shape()), pick(input.strides()));
+        Ok(Layout::strided(&shape[..rank], &strides[..rank], input.offset()))
+    }
+}
+
+impl<E: FloatElement> Derivative<E> for Permute {
+    fn backward(cx: &mut Backward<'_, E>, order: &Order) -> Result<()> {
+        let mut inverse = [0; MAX_RANK];
+        for d in 0..cx.shape(0)?.len() {
+            inverse[order[d] as usize] = d as u8;
+        }
+        let g = record_view::<Permute, E>(cx.grad(), inverse)?;
+        cx.add(0, g)
+    }
+
+    fn tangent(cx: &Forward<'_, E>, order: &Order) -> Result<TensorBase<E>> {
+        record_view::<Permute, E>(cx.tangent_or_zeros(0)?, *order)
+    }
+}
+
+/// The identity order with two dimensions exchanged.
+fn exchanged(a: usize, b: usize) -> Order {
+    let mut order = std::array::from_fn(|d| d as u8);
+    order.swap(a, b);
+    order
+}
+
+twins! {
+    impl[E: Element] TensorBase<E> {
+        /// A view with the dimensions in the order `dims`, which names each once.
+        pub fn permute | try_permute<D: AsRef<[isize]>>(self, dims: D) -> TensorBase<E> {
+            let (dims, rank) = (dims.as_ref(), self.try_shape()?.len());
+            let mut order: Order = std::array::from_fn(|d| d as u8);
+            let mut seen = [false; MAX_RANK];
+            for (d, &given) in dims.iter().enumerate().take(MAX_RANK) {
+                let dim = wrap_dim("permute", given, rank)?;
+                order[d] = dim as u8;
+                seen[dim] = true;
+            }
+            if dims.len() != rank || seen[..rank].contains(&false) {
+                return Err(error!(
+                    Dim,
+                    "permute: {dims:?} does not name each of the {rank} dimensions of shape {:?} once",
+                    self.shape()
+                ));
+            }
+            record_view::<Permute, E>(self, order)
+        }
+
+        /// A view with two dimensions exchanged.
+        pub fn transpose | try_transpose(self, dim0: isize, dim1: isize) -> TensorBase<E> {
+            let rank = self.try_shape()?.len();
+            let (a, b) = (wrap_dim("transpose", dim0, rank)?, wrap_dim("transpose", dim1, rank)?);
+            record_view::<Permute, E>(self, exchanged(a, b))
+        }
+
+        /// The transpose of a matrix; tensors of rank 0 and 1 stay as they are.
+        pub fn t | try_t(self) -> TensorBase<E> {
+            match self.try_shape()?.len() {
+                0 | 1 => record_view::<Permute, E>(self, exchanged(0, 0)),
+                2 => record_view::<Permute, E>(self, exchanged(0, 1)),
+                rank => Err(error!(Shape, "t: a tensor of {rank} dimensions is no matrix; use `transpose`")),
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Sums.
+
+use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
+use super::{around, broadcast_dims, dims_of, runs};
+use crate::autograd::{Backward, Forward};
+use crate::element::FloatElement;
+use crate::error::{Result, error, twins};
+use crate::shape::{DimSet, IntoDims, IntoShape, Layout, Shape, shape_of};
+use crate::tensor::TensorBase;
+
+/// The sum over one run of adjacent dimensions, which become 1 or go.
+pub(crate) struct Sum;
+
+/// Over what.
+#[derive(Clone, Copy)]
+pub(crate) struct Over {
+    pub dims: DimSet,
+    pub keepdim: bool,
+}
+
+impl Over {
+    /// The run of dimensions in `shape`: lengths before, in and after it.
+    pub fn around(&self, shape: &[usize]) -> [usize; 3] {
+        match runs(dims_of(self.dims, shape.len()))[..] {
+            [] => [shape.iter().product(), 1, 1],
+            [(first, last)] => around(shape, first, last),
+            _ => panic!("reductions over several runs of dimensions are made one by one"),
+        }
+    }
+}
+
+impl Operation for Sum {
+    const OP: Structured = Structured::Sum;
+    const NAME: &'static str = "sum";
+    const GRAD_FN: &'static str = "SumBackward0";
+    type Attrs = Over;
+
+    fn cases() -> Vec<Case> {
+        vec![
+            Case::new("all", &[&[3, 4]], |x| x[0].sum()),
+            Case::new("one dimension", &[&[3, 4, 2]], |x| x[0].sum_dims(1, false)),
+            Case::new("several runs, kept", &[&[2, 3, 2, 2]], |x| x[0].sum_dims([0, -2], true)),
+        ]
+    }
+}
+
+impl<E: FloatElement> Compute<E> for Sum {
+    fn output(inputs: &[Layout], over: &Over) -> Result<Shape> {
+        Ok(over.dims.reduce(inputs[0].shape(), over.keepdim))
+    }
+
+    fn forward(inputs: &[Input<'_>], over: &Over, out: &mut [E]) {
+        wengert_kernels::reduce::sum_axis(inputs[0].slice(), over.around(inputs[0].layout.shape()), out);
+    }
+}
+
+impl<E: FloatElement> Derivative<E> for Sum {
+    fn backward(cx: &mut Backward<'_, E>, over: &Over) -> Result<()> {
+        let shape = cx.shape(0)?;
+        let g = cx.grad().try_reshape(over.dims.reduce(&shape, true))?.try_expand(&shape)?;
+        cx.add(0, g)
+    }
+
+    fn tangent(cx: &Forward<'_, E>, over: &Over) -> Result<TensorBase<E>> {
+        cx.tangent_or_zeros(0)?.try_sum_dims(over.dims, over.keepdim)
+    }
+}
+
+twins! {
+    impl[E: FloatElement] TensorBase<E> {
+        /// The sum of all elements, of rank 0; 0 for none.
+        pub fn sum | try_sum(self) -> TensorBase<E> {
+            self.try_sum_dims((), false)
+        }
+
+        /// The sums over `dims` (one number, an array, `()` for all), which become 1 with `keepdim`, else go.
+        pub fn sum_dims | try_sum_dims<D: IntoDims>(self, dims: D, keepdim: bool) -> TensorBase<E> {
+            let rank = self.try_shape()?.len();
+            let dims = dims.into_dim_set("sum", rank)?;
+            let mut current = self.try_contiguous()?;
+            let runs = runs(dims_of(dims, rank));
+            // From the last run on, so that the numbers of the others stay.
+            for &(first, last) in runs.iter().rev().take(runs.len().saturating_sub(1)) {
+                let dims = DimSet::range(first, last);
+                current = record::<Sum, E>(&[current.handle()], Over { dims, keepdim })?;
+            }
+            let dims = runs.first().map_or(DimSet::none(), |&(first, last)| DimSet::range(first, last));
+            record::<Sum, E>(&[current.handle()], Over { dims, keepdim })
+        }
+
+        /// The sums over the dimensions that broadcasting `shape` to this tensor's shape would repeat: its adjoint.
+        pub fn sum_to | try_sum_to<S: IntoShape>(self, shape: S) -> TensorBase<E> {
+            let (own, shape) = (self.try_shape()?, shape_of("sum_to", shape)?);
+            if own == shape {
+                return Ok(self);
+            }
+            if crate::shape::broadcast("sum_to", &own, &shape)? != own {
+                return Err(error!(Shape, "sum_to: shape {shape:?} does not broadcast to {own:?}"));
+            }
+            let dims = DimSet::of(broadcast_dims(&own, &shape));
+            self.try_sum_dims(dims, true)?.try_reshape(shape)
+        }
+    }
+}

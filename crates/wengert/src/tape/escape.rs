@@ -1,0 +1,194 @@
+//! What survives the end of a scope.
+
+use super::arena::Storage;
+use super::{Entry, Flags, Handle, Meta, Tape, with};
+use crate::element::{DType, Element};
+use crate::error::{Result, unwrap};
+use crate::ops::Op;
+use crate::shape::Layout;
+use crate::tensor::TensorBase;
+
+/// Values that can leave a [`crate::scope`]. Tensors of the ending scope are copied into the parent scope as leaves (a leaf
+/// that requires a gradient still does); tensors of outer scopes and plain data pass as they are.
+///
+/// For a type of your own: without tensors, `impl Escape for Mine {}`; with tensors, let each field escape.
+///
+/// ```
+/// # use wengert::{scope, Escape, ScopeExit, Tensor};
+/// struct Fit { slope: Tensor, steps: usize }
+/// impl Escape for Fit {
+///     fn escape(self, exit: &mut ScopeExit) -> Self {
+///         Fit { slope: self.slope.escape(exit), ..self }
+///     }
+/// }
+/// let fit = scope(|| Fit { slope: Tensor::ones([2]) * 3.0, steps: 7 });
+/// assert_eq!(fit.slope.to_vec(), [3.0, 3.0]);
+/// ```
+pub trait Escape: Sized {
+    /// Moves what lives in the ending scope into its parent.
+    fn escape(self, _exit: &mut ScopeExit) -> Self {
+        self
+    }
+}
+
+/// A scope that is about to end, for [`Escape`].
+#[derive(Debug)]
+pub struct ScopeExit {
+    /// The leaves to be, in the order of their future indices.
+    pending: Vec<(Handle, Pending)>,
+}
+
+#[derive(Clone, Copy)]
+struct Pending {
+    dtype: DType,
+    flags: Flags,
+    storage: Storage,
+    meta: super::arena::Ref<Meta>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("dtype", &self.dtype).finish_non_exhaustive()
+    }
+}
+
+impl ScopeExit {
+    pub(super) fn new() -> Self {
+        Self { pending: Vec::new() }
+    }
+
+    fn tensor<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
+        let handle = tensor.handle();
+        let next = self.pending.len() as u32;
+        let moved = with(|tape| {
+            let index = tape.resolve(handle)?;
+            let (start, parent) = tape.innermost();
+            if index < start {
+                return Ok(None);
+            }
+            let pending = tape.copy_to_parent::<E>(index, start + next)?;
+            Ok(Some((Handle { scope: parent, index: start + next }, pending)))
+        })?;
+        Ok(match moved {
+            None => tensor,
+            Some((to, pending)) => {
+                self.pending.push((to, pending));
+                TensorBase::from_handle(to)
+            }
+        })
+    }
+
+    /// Makes the leaves, now that the scope has ended.
+    pub(super) fn finish(self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        unwrap(with(|tape| {
+            for (handle, Pending { dtype, flags, storage, meta }) in self.pending {
+                let index =
+                    tape.push(Entry { scope: handle.scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
+                assert_eq!(index, handle.index, "leaves are made in the order in which they escaped");
+            }
+            Ok(())
+        }));
+    }
+}
+
+impl Tape {
+    /// Where the innermost scope begins, and its parent's id.
+    fn innermost(&self) -> (u32, u32) {
+        let n = self.frames.len();
+        (self.frames[n - 1].entries, self.frames[n - 2].id)
+    }
+
+    /// Copies the value of entry `index` into the parent's level, as the block of the coming entry `to`.
+    fn copy_to_parent<E: Element>(&mut self, index: u32, to: u32) -> Result<Pending> {
+        let layout = *self.layout(index);
+        let level = self.arena.depth() - 1;
+        let mut fresh = self.arena.alloc_at::<E>(level, layout.numel(), to)?;
+        wengert_kernels::strided::pack(self.data::<E>(index), layout.shape(), layout.strides(), 0, fresh.slice());
+        let storage = fresh.publish();
+        let meta = self.arena.put_at(level, Meta::plain(Layout::contiguous(layout.shape())))?;
+        let entry = self.entry(index);
+        let mut flags = Flags::default();
+        flags.set(Flags::GRAD, entry.op == Op::Leaf && entry.flags.has(Flags::GRAD));
+        Ok(Pending { dtype: E::DTYPE, flags, storage, meta })
+    }
+}
+
+impl<E: Element> Escape for TensorBase<E> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        unwrap(exit.tensor(self))
+    }
+}
+
+macro_rules! plain {
+    ($($t:ty),+ $(,)?) => { $(impl Escape for $t {})+ };
+}
+plain!(
+    (),
+    bool,
+    char,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    f32,
+    f64,
+    String,
+    &'static str,
+    std::time::Duration,
+    std::time::Instant,
+    crate::Error,
+    crate::Shape,
+);
+
+macro_rules! tuples {
+    ($($($name:ident)+;)+) => { $(
+        impl<$($name: Escape),+> Escape for ($($name,)+) {
+            #[allow(non_snake_case)]
+            fn escape(self, exit: &mut ScopeExit) -> Self {
+                let ($($name,)+) = self;
+                ($($name.escape(exit),)+)
+            }
+        }
+    )+ };
+}
+tuples! { A; A B; A B C; A B C D; A B C D F; A B C D F G; A B C D F G H; A B C D F G H I; }
+
+impl<T: Escape, const N: usize> Escape for [T; N] {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.map(|value| value.escape(exit))
+    }
+}
+impl<T: Escape> Escape for Vec<T> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.into_iter().map(|value| value.escape(exit)).collect()
+    }
+}
+impl<T: Escape> Escape for Box<T> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        Box::new((*self).escape(exit))
+    }
+}
+impl<T: Escape> Escape for Option<T> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.map(|value| value.escape(exit))
+    }
+}
+impl<T: Escape, F: Escape> Escape for std::result::Result<T, F> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        match self {
+            Ok(value) => Ok(value.escape(exit)),
+            Err(error) => Err(error.escape(exit)),
+        }
+    }
+}

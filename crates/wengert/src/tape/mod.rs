@@ -1,0 +1,298 @@
+//! The tape: a thread-local Wengert list of entries, in scopes that rewind it.
+//!
+//! ```text
+//! entries   w  b | x  h  y  loss |            indices grow; an entry refers to earlier ones only
+//! scopes    0    | 17            |            each activation has an id of its own, stored in its entries
+//! levels    0    | 1             |            values, shapes and attributes lie in the level of their scope
+//! ```
+//!
+//! Leaving a scope truncates the entries to where it began and resets its level. A handle is `(scope id, index)`: it is valid
+//! while the entry at `index` carries that id, so a handle that outlived its scope is refused and never reads another tensor.
+//!
+//! Invariant: the tape is borrowed for the length of one operation and never while user code runs.
+//! It does not know what an operation computes; [`crate::ops`] does.
+
+pub(crate) mod arena;
+mod entry;
+mod escape;
+mod scope;
+mod slots;
+mod stats;
+mod versions;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use self::arena::{Arena, Fresh, Storage};
+pub(crate) use self::entry::{Entry, Flags, Meta};
+pub use self::escape::{Escape, ScopeExit};
+pub(crate) use self::scope::Frame;
+pub use self::scope::{EnableGrad, NoGrad, Scope, enable_grad, is_grad_enabled, no_grad, scope};
+pub(crate) use self::slots::{Filling, Slot};
+pub use self::stats::{Stats, set_budget, stats, trim};
+use self::versions::Version;
+use crate::element::Element;
+use crate::error::{Result, error};
+use crate::ops::Op;
+use crate::shape::Layout;
+
+/// What a tensor handle names, without its element type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Handle {
+    pub scope: u32,
+    pub index: u32,
+}
+
+/// Entries per chunk, so that a growing tape never moves one.
+const CHUNK: usize = 1024;
+
+/// One thread's recorded operations.
+pub(crate) struct Tape {
+    chunks: Vec<Vec<Entry>>,
+    len: u32,
+    constants: Vec<f64>,
+    pub arena: Arena,
+    frames: Vec<Frame>,
+    slots: Vec<Slot>,
+    /// Blocks that were written in place, and the latest position at which one was.
+    written: Vec<Storage>,
+    last_write: u32,
+    versions: HashMap<u32, Version>,
+    pub grad_enabled: bool,
+    high_water: Stats,
+}
+
+thread_local! {
+    static TAPE: RefCell<Tape> = RefCell::new(Tape::new());
+}
+
+/// Runs `f` on this thread's tape.
+///
+/// # Errors
+/// While the thread is being torn down, when its tape is gone.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&mut Tape) -> Result<R>) -> Result<R> {
+    match TAPE.try_with(|tape| f(&mut tape.borrow_mut())) {
+        Ok(result) => result,
+        Err(_) => Err(error!(Stale, "the tape of this thread is gone: the thread is ending")),
+    }
+}
+
+impl Tape {
+    fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+            constants: Vec::new(),
+            arena: Arena::new(),
+            frames: vec![Frame::root()],
+            slots: Vec::new(),
+            written: Vec::new(),
+            last_write: 0,
+            versions: HashMap::new(),
+            grad_enabled: true,
+            high_water: Stats::default(),
+        }
+    }
+
+    /// How many entries there are; the index of the next one.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub fn entry(&self, index: u32) -> &Entry {
+        let index = index as usize;
+        &self.chunks[index / CHUNK][index % CHUNK]
+    }
+
+    #[inline]
+    pub fn entry_mut(&mut self, index: u32) -> &mut Entry {
+        let index = index as usize;
+        &mut self.chunks[index / CHUNK][index % CHUNK]
+    }
+
+    pub fn meta(&self, index: u32) -> &Meta {
+        self.arena.get(self.entry(index).meta)
+    }
+
+    pub fn layout(&self, index: u32) -> &Layout {
+        &self.meta(index).layout
+    }
+
+    /// The id of the current scope activation.
+    pub fn scope_id(&self) -> u32 {
+        self.frames.last().expect("the root scope never ends").id
+    }
+
+    /// The handle of entry `index`.
+    pub fn handle(&self, index: u32) -> Handle {
+        Handle { scope: self.entry(index).scope, index }
+    }
+
+    /// The entry that a handle names, as it was recorded.
+    ///
+    /// # Errors
+    /// The handle outlived its scope, or belongs to another thread.
+    #[inline]
+    pub fn check(&self, handle: Handle) -> Result<u32> {
+        if handle.index < self.len && self.entry(handle.index).scope == handle.scope {
+            return Ok(handle.index);
+        }
+        Err(stale(handle))
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// The tape holds 2^32 - 1 entries.
+    #[inline]
+    pub fn push(&mut self, entry: Entry) -> Result<u32> {
+        let index = self.len;
+        let chunk = index as usize / CHUNK;
+        if chunk == self.chunks.len() {
+            self.grow_slow()?;
+        }
+        self.chunks[chunk].push(entry);
+        self.len += 1;
+        Ok(index)
+    }
+
+    #[cold]
+    fn grow_slow(&mut self) -> Result<()> {
+        if self.len as usize >= u32::MAX as usize - CHUNK {
+            return Err(error!(Memory, "the tape is full with {} entries; wrap the step in `scope`", self.len));
+        }
+        self.chunks.push(Vec::with_capacity(CHUNK));
+        Ok(())
+    }
+
+    /// Appends a tensor without a history, or fails before anything changed.
+    pub fn push_leaf<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&mut [E])) -> Result<u32> {
+        let layout = Layout::contiguous(shape);
+        let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len)?;
+        fill(fresh.slice());
+        let storage = fresh.publish();
+        let meta = self.arena.put(Meta::plain(layout))?;
+        self.push(Entry {
+            scope: self.scope_id(),
+            op: Op::Leaf,
+            dtype: E::DTYPE,
+            flags: Flags::default(),
+            a: 0,
+            b: 0,
+            storage,
+            meta,
+        })
+    }
+
+    /// Keeps a number that an operation uses as an operand.
+    pub fn push_constant(&mut self, value: f64) -> u32 {
+        self.constants.push(value);
+        self.constants.len() as u32 - 1
+    }
+
+    pub fn constant(&self, index: u32) -> f64 {
+        self.constants[index as usize]
+    }
+
+    /// A block for the value of the next entry.
+    pub fn alloc<E: Element>(&self, len: usize) -> Result<Fresh<'_, E>> {
+        self.arena.alloc(len, self.len)
+    }
+
+    /// How many operands that are tensors entry `index` has, at most.
+    pub fn operands(&self, index: u32) -> smallvec::SmallVec<[u32; 4]> {
+        let entry = self.entry(index);
+        match entry.op {
+            Op::Leaf => smallvec::SmallVec::new(),
+            _ if entry.flags.has(Flags::LIST) => {
+                smallvec::SmallVec::from_slice(self.arena.get_list(self.meta(index).operands))
+            }
+            _ => {
+                let mut found = smallvec::SmallVec::new();
+                if !entry.flags.has(Flags::CONST_A) {
+                    found.push(entry.a);
+                }
+                if entry.op.is_binary() && !entry.flags.has(Flags::CONST_B) {
+                    found.push(entry.b);
+                }
+                found
+            }
+        }
+    }
+
+    /// Ends the innermost scope: forgets its entries, and with them all that refers to its level.
+    pub(crate) fn rewind(&mut self) {
+        let frame = self.frames.pop().expect("a scope that was entered");
+        assert!(!self.frames.is_empty(), "the root scope stays");
+        self.note_high_water();
+        self.forget_slots(frame.entries);
+        self.forget_writes(frame.entries);
+        self.truncate(frame.entries);
+        self.constants.truncate(frame.constants as usize);
+        self.grad_enabled = frame.grad_enabled;
+        self.arena.leave();
+    }
+
+    /// Starts a scope.
+    pub(crate) fn enter(&mut self, grad_enabled: bool) {
+        self.frames.push(Frame {
+            id: scope::next_id(),
+            entries: self.len,
+            constants: self.constants.len() as u32,
+            grad_enabled: self.grad_enabled,
+        });
+        self.arena.enter();
+        self.grad_enabled = grad_enabled;
+    }
+
+    /// Forgets the entries that the innermost scope has recorded so far, and stays in it.
+    pub(crate) fn restart(&mut self) {
+        let frame = *self.frames.last().expect("the root scope never ends");
+        self.forget_writes(frame.entries);
+        self.truncate(frame.entries);
+        self.constants.truncate(frame.constants as usize);
+        self.arena.clear();
+    }
+
+    /// How many scopes are open, the root included.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The level of the arena that entry `index` lies in.
+    fn level_of(&self, index: u32) -> usize {
+        self.frames.iter().rposition(|frame| frame.entries <= index).expect("the root scope starts at 0")
+    }
+
+    fn truncate(&mut self, len: u32) {
+        let (from, to) = (len as usize / CHUNK, self.len as usize / CHUNK);
+        for (c, chunk) in self.chunks.iter_mut().enumerate().take(to + 1).skip(from) {
+            chunk.truncate(if c == from { len as usize % CHUNK } else { 0 });
+        }
+        self.len = len;
+    }
+
+    /// The elements of entry `index`'s block, from its first element on.
+    pub fn data<E: Element>(&self, index: u32) -> &[E] {
+        let entry = self.entry(index);
+        debug_assert_eq!(entry.dtype, E::DTYPE, "a handle carries the type of its entry");
+        &self.arena.read(entry.storage)[self.layout(index).offset()..]
+    }
+
+    /// The storage of entry `index`.
+    pub fn storage(&self, index: u32) -> Storage {
+        self.entry(index).storage
+    }
+}
+
+#[cold]
+fn stale(handle: Handle) -> crate::Error {
+    let Handle { scope, index } = handle;
+    error!(
+        Stale,
+        "tensor {index} of scope {scope} is not on this thread's tape: its scope has ended, or it was made on another \
+         thread; return it from the scope, or move its data with `to_vec`"
+    )
+}

@@ -1,0 +1,170 @@
+//! Scopes: what is recorded inside is forgotten at the end, also when it unwinds.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{Escape, ScopeExit, with};
+use crate::error::unwrap;
+
+/// Where a scope began.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame {
+    /// The id of this activation, unique across threads.
+    pub id: u32,
+    pub entries: u32,
+    pub constants: u32,
+    /// The mode to restore.
+    pub grad_enabled: bool,
+}
+
+impl Frame {
+    pub fn root() -> Self {
+        Self { id: next_id(), entries: 0, constants: 0, grad_enabled: true }
+    }
+}
+
+/// Ids are drawn from the global counter in blocks, so that a scope costs no shared write.
+const BLOCK: u32 = 1024;
+
+/// An id for a scope activation that no other activation of any thread has had, until 2^32 of them were drawn
+/// (`docs/safety.md` says what follows then).
+pub(crate) fn next_id() -> u32 {
+    static NEXT_BLOCK: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static NEXT: Cell<u32> = const { Cell::new(0) };
+    }
+    NEXT.with(|next| {
+        let mut id = next.get();
+        if id % BLOCK == 0 {
+            id = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed).wrapping_mul(BLOCK);
+        }
+        next.set(id.wrapping_add(1));
+        id
+    })
+}
+
+/// An open scope, for code that can't use the closure form [`scope`]: entries recorded while it lives are forgotten when it
+/// is dropped. Guards must be dropped in the reverse order of their creation.
+///
+/// ```
+/// # use wengert::{Scope, Tensor};
+/// let w = Tensor::ones([3]).requires_grad_(true);
+/// {
+///     let _scope = Scope::enter();
+///     (w * 2.0).sum().backward();
+/// }
+/// assert_eq!(w.grad().unwrap().to_vec(), [2.0, 2.0, 2.0]);
+/// ```
+#[must_use = "the scope ends when its guard is dropped"]
+pub struct Scope {
+    depth: usize,
+    /// A guard belongs to the thread of its tape.
+    local: PhantomData<*const ()>,
+}
+
+impl Scope {
+    /// Opens a scope.
+    pub fn enter() -> Self {
+        Self::open(|grad_enabled| grad_enabled)
+    }
+
+    fn open(mode: impl FnOnce(bool) -> bool) -> Self {
+        let depth = unwrap(with(|tape| {
+            tape.enter(mode(tape.grad_enabled));
+            Ok(tape.depth())
+        }));
+        Self { depth, local: PhantomData }
+    }
+
+    /// Ends the scope and keeps `value`: its tensors are copied out as leaves of the parent scope.
+    fn leave<R: Escape>(self, value: R) -> R {
+        let mut exit = ScopeExit::new();
+        let value = value.escape(&mut exit);
+        drop(self);
+        exit.finish();
+        value
+    }
+}
+
+impl Drop for Scope {
+    /// Ends this scope, and inner ones whose guards were forgotten.
+    fn drop(&mut self) {
+        // During the teardown of a thread the tape is gone, and there is nothing to rewind.
+        let _ = with(|tape| {
+            while tape.depth() >= self.depth {
+                tape.rewind();
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Runs `f`, then forgets what it recorded, so that a loop's memory is flat. What `f` returns survives: tensors in it are
+/// copied out as leaves of the parent scope ([`Escape`]). Scopes nest; a panic rewinds too.
+///
+/// ```
+/// # use wengert::{scope, Tensor};
+/// let w = Tensor::ones([3]).requires_grad_(true);
+/// let loss = scope(|| {
+///     let loss = (w * w).sum();
+///     loss.backward();
+///     loss
+/// });
+/// assert_eq!(loss.item(), 3.0);
+/// assert_eq!(w.grad().unwrap().to_vec(), [2.0, 2.0, 2.0]);
+/// ```
+pub fn scope<R: Escape>(f: impl FnOnce() -> R) -> R {
+    let open = Scope::enter();
+    let value = f();
+    open.leave(value)
+}
+
+/// A scope in which no derivatives are recorded: results do not require a gradient, and leaves may be changed in place.
+/// The mode is restored after a panic too.
+///
+/// ```
+/// # use wengert::{no_grad, Tensor};
+/// let x = Tensor::ones([2]).requires_grad_(true);
+/// let y = no_grad(|| x + 2.0);
+/// assert!(!y.requires_grad());
+/// ```
+pub fn no_grad<R: Escape>(f: impl FnOnce() -> R) -> R {
+    let open = NoGrad::enter();
+    let value = f();
+    open.0.leave(value)
+}
+
+/// A scope in which derivatives are recorded, inside of a [`no_grad`].
+pub fn enable_grad<R: Escape>(f: impl FnOnce() -> R) -> R {
+    let open = EnableGrad::enter();
+    let value = f();
+    open.0.leave(value)
+}
+
+/// The guard form of [`no_grad`].
+#[must_use = "the scope ends when its guard is dropped"]
+pub struct NoGrad(Scope);
+
+impl NoGrad {
+    /// Opens a scope in which no derivatives are recorded.
+    pub fn enter() -> Self {
+        Self(Scope::open(|_| false))
+    }
+}
+
+/// The guard form of [`enable_grad`].
+#[must_use = "the scope ends when its guard is dropped"]
+pub struct EnableGrad(Scope);
+
+impl EnableGrad {
+    /// Opens a scope in which derivatives are recorded.
+    pub fn enter() -> Self {
+        Self(Scope::open(|_| true))
+    }
+}
+
+/// Whether operations record derivatives now.
+pub fn is_grad_enabled() -> bool {
+    with(|tape| Ok(tape.grad_enabled)).unwrap_or(true)
+}

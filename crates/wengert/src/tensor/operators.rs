@@ -1,0 +1,125 @@
+//! Operators between tensors and numbers, in every combination, and on masks.
+
+use std::ops::{
+    Add, AddAssign, BitAnd, BitOr, BitXor, Div, DivAssign, Mul, MulAssign, Neg, Not, Rem, RemAssign, Sub, SubAssign,
+};
+
+use super::TensorBase;
+use crate::element::FloatElement;
+use crate::error::{Result, unwrap};
+use crate::ops::elementwise::{Elementwise, binary, unary};
+use crate::shape::broadcast;
+
+/// Stamps one operator: tensor with tensor, tensor with number, number with tensor, and the assigning form.
+///
+/// A tensor takes numbers of its own type and `i32`, so that both `x * 2.0` and `x * 2` have one meaning and literals need no
+/// annotation; with more types, the compiler could not tell what `(x * 2.0).sum()` is.
+macro_rules! operator {
+    ($trait:ident $method:ident $assign:ident $assign_method:ident = $row:ident) => {
+        impl<E: FloatElement> $trait for TensorBase<E> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: Self) -> Self {
+                unwrap(binary(Elementwise::$row, self, other))
+            }
+        }
+        impl<E: FloatElement> $assign for TensorBase<E> {
+            /// Rebinds: `a += b` is `a = a + b`, a new tensor. The in-place form ends in `_`.
+            #[track_caller]
+            fn $assign_method(&mut self, other: Self) {
+                *self = $trait::$method(*self, other);
+            }
+        }
+        impl<E: FloatElement> $trait<E> for TensorBase<E> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: E) -> Self {
+                unwrap(binary(Elementwise::$row, self, other.into()))
+            }
+        }
+        impl<E: FloatElement> $assign<E> for TensorBase<E> {
+            /// Rebinds to a new tensor. The in-place form ends in `_`.
+            #[track_caller]
+            fn $assign_method(&mut self, other: E) {
+                *self = $trait::$method(*self, other);
+            }
+        }
+        impl<E: FloatElement> $trait<i32> for TensorBase<E> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: i32) -> Self {
+                unwrap(binary(Elementwise::$row, self, other))
+            }
+        }
+        impl<E: FloatElement> $trait<TensorBase<E>> for i32 {
+            type Output = TensorBase<E>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: TensorBase<E>) -> TensorBase<E> {
+                unwrap(binary(Elementwise::$row, self, other))
+            }
+        }
+        operator!(@left $trait $method = $row; f32 f64);
+    };
+    (@left $trait:ident $method:ident = $row:ident; $($number:ty)+) => { $(
+        impl $trait<TensorBase<$number>> for $number {
+            type Output = TensorBase<$number>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: TensorBase<$number>) -> TensorBase<$number> {
+                unwrap(binary(Elementwise::$row, self, other))
+            }
+        }
+    )+ };
+}
+operator!(Add add AddAssign add_assign = Add);
+operator!(Sub sub SubAssign sub_assign = Sub);
+operator!(Mul mul MulAssign mul_assign = Mul);
+operator!(Div div DivAssign div_assign = Div);
+// `%` is Rust's: the sign of the dividend. Python's is `remainder`.
+operator!(Rem rem RemAssign rem_assign = Fmod);
+
+impl<E: FloatElement> Neg for TensorBase<E> {
+    type Output = Self;
+    #[track_caller]
+    fn neg(self) -> Self {
+        unwrap(unary(Elementwise::Neg, self))
+    }
+}
+
+/// Combines two masks whose shapes broadcast.
+fn combine(op: &str, a: TensorBase<bool>, b: TensorBase<bool>, f: fn(bool, bool) -> bool) -> Result<TensorBase<bool>> {
+    let shape = broadcast(op, &a.try_shape()?, &b.try_shape()?)?;
+    let (x, y) = (a.try_expand(&shape)?.try_to_vec()?, b.try_expand(&shape)?.try_to_vec()?);
+    let both: Vec<bool> = x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect();
+    TensorBase::try_from_slice(&both, shape)
+}
+
+macro_rules! mask_operator {
+    ($($trait:ident $method:ident = $f:expr;)+) => { $(
+        impl $trait for TensorBase<bool> {
+            type Output = Self;
+            #[track_caller]
+            fn $method(self, other: Self) -> Self {
+                unwrap(combine(stringify!($method), self, other, $f))
+            }
+        }
+    )+ };
+}
+mask_operator! {
+    BitAnd bitand = |x, y| x & y;
+    BitOr bitor = |x, y| x | y;
+    BitXor bitxor = |x, y| x ^ y;
+}
+
+impl Not for TensorBase<bool> {
+    type Output = Self;
+    #[track_caller]
+    fn not(self) -> Self {
+        let inverse: Vec<bool> = self.to_vec().into_iter().map(|x| !x).collect();
+        TensorBase::from_slice(&inverse, self.shape())
+    }
+}

@@ -1,0 +1,3 @@
+//! Integration tests of wengert, one binary.
+
+mod samples;

@@ -1,0 +1,140 @@
+//! Every operation of the table, differentiated in reverse, forward and twice, against finite differences.
+
+use wengert::table::{Sample, samples};
+use wengert::{GradOptions, Tensor64, grad_with, jvp, scope};
+
+/// Step of the central differences; their error is near its square.
+const STEP: f64 = 1e-5;
+const TOLERANCE: f64 = 2e-8;
+const TOLERANCE_SECOND: f64 = 2e-7;
+
+/// Numbers from 0 to 1, evenly spread and without ties (the golden-ratio sequence).
+fn spread(count: usize, offset: usize) -> impl Iterator<Item = f64> {
+    (0..count).map(move |i| ((i + offset) as f64 * 0.618_033_988_749_894_9 + 0.1).fract())
+}
+
+fn inputs(sample: &Sample) -> Vec<Vec<f64>> {
+    let mut offset = 1;
+    let of = |(shape, on): &(Vec<usize>, std::ops::Range<f64>)| {
+        let count = shape.iter().product();
+        offset += 17;
+        spread(count, offset).map(|x| on.start + x * (on.end - on.start)).collect()
+    };
+    sample.inputs.iter().map(of).collect()
+}
+
+fn leaves(sample: &Sample, values: &[Vec<f64>]) -> Vec<Tensor64> {
+    let make = |(k, values): (usize, &Vec<f64>)| {
+        Tensor64::from_slice(values, &sample.inputs[k].0).requires_grad_(sample.differentiable[k])
+    };
+    values.iter().enumerate().map(make).collect()
+}
+
+/// A number that every element of the result has a share of.
+fn weigh(y: Tensor64) -> Tensor64 {
+    let weights: Vec<f64> = spread(y.numel(), 5).map(|w| w + 0.5).collect();
+    (y * Tensor64::from_slice(&weights, y.shape())).sum()
+}
+
+fn loss(sample: &Sample, values: &[Vec<f64>]) -> f64 {
+    scope(|| weigh((sample.run)(&leaves(sample, values))).item())
+}
+
+/// The gradients of the weighed result, by backward.
+fn gradients(sample: &Sample, values: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    scope(|| {
+        let x = leaves(sample, values);
+        weigh((sample.run)(&x)).backward();
+        x.iter().map(|x| x.grad().unwrap_or_else(|| x.zeros_like()).to_vec()).collect()
+    })
+}
+
+/// `d f / d values` by central differences.
+fn differences(sample: &Sample, values: &[Vec<f64>], f: impl Fn(&[Vec<f64>]) -> f64) -> Vec<Vec<f64>> {
+    let mut moved = values.to_vec();
+    let mut at = |k: usize, i: usize| {
+        let mut side = |step: f64| {
+            moved[k][i] = values[k][i] + step;
+            f(&moved)
+        };
+        let slope = (side(STEP) - side(-STEP)) / (2.0 * STEP);
+        moved[k][i] = values[k][i];
+        slope
+    };
+    let of = |k: usize| {
+        let tracked = sample.differentiable[k];
+        (0..values[k].len()).map(|i| if tracked { at(k, i) } else { 0.0 }).collect()
+    };
+    (0..values.len()).map(of).collect::<Vec<_>>()
+}
+
+fn assert_close(sample: &Sample, what: &str, got: &[Vec<f64>], expected: &[Vec<f64>], tolerance: f64) {
+    for (k, (got, expected)) in got.iter().zip(expected).enumerate() {
+        for (i, (&g, &e)) in got.iter().zip(expected).enumerate() {
+            assert!(
+                (g - e).abs() <= tolerance * (1.0 + e.abs()),
+                "{} ({}): {what} of operand {k}, element {i}: {g} should be {e}",
+                sample.op,
+                sample.case
+            );
+        }
+    }
+}
+
+#[test]
+fn reverse_equals_differences() {
+    for sample in samples() {
+        let values = inputs(&sample);
+        let expected = differences(&sample, &values, |values| loss(&sample, values));
+        assert_close(&sample, "the gradient", &gradients(&sample, &values), &expected, TOLERANCE);
+    }
+}
+
+#[test]
+fn create_graph_gives_the_same_and_can_be_differentiated() {
+    let combine = |sample: &Sample, values: &[Vec<f64>], again: bool| -> (f64, Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        scope(|| {
+            let x = leaves(sample, values);
+            let tracked: Vec<Tensor64> = x.iter().copied().filter(|x| x.requires_grad()).collect();
+            let y = weigh((sample.run)(&x));
+            let options = GradOptions { create_graph: true, allow_unused: true };
+            let first = grad_with(y, &tracked, None, options).unwrap();
+            let first = first.into_iter().zip(&tracked).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like()));
+            let first: Vec<Tensor64> = first.collect();
+            let total = first.iter().fold(Tensor64::scalar(0.0), |total, &g| total + weigh(g * g));
+            let firsts = first.iter().map(|g| g.to_vec()).collect();
+            if again && total.requires_grad() {
+                total.backward();
+            }
+            let seconds = x.iter().map(|x| x.grad().unwrap_or_else(|| x.zeros_like()).to_vec()).collect();
+            (total.item(), firsts, seconds)
+        })
+    };
+    for sample in samples() {
+        let values = inputs(&sample);
+        let (_, firsts, seconds) = combine(&sample, &values, true);
+        let plain = gradients(&sample, &values);
+        let tracked: Vec<_> =
+            plain.into_iter().zip(&sample.differentiable).filter(|(_, tracked)| **tracked).map(|(g, _)| g).collect();
+        assert_close(&sample, "the recorded gradient", &firsts, &tracked, 1e-12);
+        let expected = differences(&sample, &values, |values| combine(&sample, values, false).0);
+        assert_close(&sample, "the second derivative", &seconds, &expected, TOLERANCE_SECOND);
+    }
+}
+
+#[test]
+fn forward_equals_reverse() {
+    for sample in samples() {
+        let values = inputs(&sample);
+        let reverse = gradients(&sample, &values);
+        let directions: Vec<Vec<f64>> =
+            values.iter().enumerate().map(|(k, v)| spread(v.len(), 3 + k).collect()).collect();
+        let expected: f64 = reverse.iter().flatten().zip(directions.iter().flatten()).map(|(g, d)| g * d).sum();
+        let got = scope(|| {
+            let x = leaves(&sample, &values);
+            let v = leaves(&sample, &directions);
+            jvp(|x| weigh((sample.run)(x)), &x, &v).1.item()
+        });
+        assert_close(&sample, "the tangent", &[vec![got]], &[vec![expected]], 1e-10);
+    }
+}
