@@ -10,6 +10,7 @@
 
 mod block;
 mod lanes;
+mod pack;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -155,22 +156,27 @@ pub fn gemm<E: Gemm>(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: M
         c.rows,
         c.cols
     );
-    let product = Product {
-        m: a.rows,
-        k: a.cols,
-        n: b.cols,
-        alpha,
-        a: Strided { start: a.data.as_ptr(), row: a.row_stride, col: a.col_stride },
-        b: Strided { start: b.data.as_ptr(), row: b.row_stride, col: b.col_stride },
-        beta,
-        c: Strided { start: c.data.as_mut_ptr(), row: c.row_stride, col: c.col_stride },
-    };
     // SAFETY: the views asserted that every element lies in its slice and that no two elements of `c` share a place; the
     // slices are borrowed until this returns, `c` exclusively.
-    unsafe { product.run() }
+    unsafe { Product::new(alpha, a, b, beta, c).run() }
 }
 
 impl<E: Gemm> Product<E> {
+    /// The product of views whose shapes fit.
+    #[inline]
+    fn new(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: MatMut<'_, E>) -> Self {
+        Self {
+            m: a.rows,
+            k: a.cols,
+            n: b.cols,
+            alpha,
+            a: Strided { start: a.data.as_ptr(), row: a.row_stride, col: a.col_stride },
+            b: Strided { start: b.data.as_ptr(), row: b.row_stride, col: b.col_stride },
+            beta,
+            c: Strided { start: c.data.as_mut_ptr(), row: c.row_stride, col: c.col_stride },
+        }
+    }
+
     /// Computes the product, on several threads if that pays.
     ///
     /// # Safety
@@ -183,13 +189,12 @@ impl<E: Gemm> Product<E> {
         // The tiles write along rows: a row vector is faster than a column, and so is the transpose of a transpose.
         let columns = self.m > 1 && (self.n == 1 || (self.c.row == 1 && self.c.col != 1));
         let product = if columns { self.transposed() } else { self };
-        let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         // SAFETY: the invariant is the caller's promise.
         unsafe {
-            if work < SHARED_WORK || threads() == 1 {
-                E::block(product);
+            if product.work() < SHARED_WORK || threads() == 1 {
+                E::block(&product);
             } else {
-                product.run_in_parts(threads().min(work / (SHARED_WORK / 2)));
+                product.run_in_parts(threads().min(product.work() / (SHARED_WORK / 2)));
             }
         }
     }
@@ -199,11 +204,11 @@ impl<E: Gemm> Product<E> {
     /// # Safety
     /// As for [`Product::run`].
     unsafe fn run_in_parts(self, parts: usize) {
-        let by_rows = self.m >= self.n;
+        let by_rows = self.m > 2 * self.n;
         let (len, unit) = if by_rows { (self.m, ROW_UNIT) } else { (self.n, COL_UNIT) };
         if parts <= 1 || len < 2 * unit * parts {
             // SAFETY: the invariant is the caller's promise.
-            return unsafe { E::block(self) };
+            return unsafe { E::block(&self) };
         }
         let at = len * (parts / 2) / parts / unit * unit;
         // SAFETY: the cut lies inside; the halves have separate blocks of `c`, and the rest is the caller's promise.
@@ -224,7 +229,7 @@ const SHARED_WORK: usize = 1 << 21;
 /// rows can take a path with other roundings.
 const ROW_UNIT: usize = 12;
 /// Parts are cut at multiples of this many columns, whole register tiles on every machine.
-const COL_UNIT: usize = 32;
+const COL_UNIT: usize = 16;
 
 #[cfg(feature = "rayon")]
 use rayon::{current_num_threads as threads, join};
@@ -247,7 +252,7 @@ mod sealed {
     pub trait Kernel: Copy + Send + Sync + 'static {
         /// # Safety
         /// The invariant of [`Product`].
-        unsafe fn block(product: Product<Self>);
+        unsafe fn block(product: &Product<Self>);
     }
 }
 
@@ -257,7 +262,7 @@ macro_rules! kernel {
         impl sealed::Kernel for $elem {
             // Compiled here, once, and not in every crate that multiplies.
             #[inline(never)]
-            unsafe fn block(product: Product<Self>) {
+            unsafe fn block(product: &Product<Self>) {
                 // SAFETY: the invariant is the caller's promise; `isa` has seen the instruction set.
                 unsafe {
                     match simd::isa() {

@@ -6,53 +6,72 @@
 
 use std::cell::Cell;
 
-use num_traits::{One, Zero};
+use num_traits::One;
 
 use super::lanes::Lanes;
+use super::pack::pack;
 use super::product::{Product, Strided};
 use super::tile::{dots, tile};
-use crate::simd::Kernel;
 
-/// Inner dimension of a block. Invariant: it is the same for all ways of computing a block, because every element of `c`
-/// is rounded once per block.
-const DEPTH: usize = 256;
-/// Bytes of a packed block of `a`, for half of a small second-level cache.
-const A_BYTES: usize = 240 << 10;
+/// The longest inner dimension of a block: a panel of `b` and one of `a` fit the first-level cache.
+///
+/// Invariant: an element of `c` is rounded once per block, so how the inner dimension is cut depends on its length alone.
+const DEPTH: usize = 384;
+/// Bytes of a packed block of `a`, for a second-level cache.
+const A_BYTES: usize = 384 << 10;
 /// Columns of a packed block of `b`.
 const B_COLS: usize = 2048;
+/// Columns of `c` from which an `a` with contiguous rows is packed too.
+const A_REUSE: usize = 1024;
 
-/// Computes a product whose rows of `c` are contiguous or whose columns are not.
+/// Multiplications of a block from which packing costs less than reading with strides.
+const PACKED_WORK: usize = 1 << 20;
+/// Up to this many contiguous rows, their products with contiguous columns are taken one by one, without packing.
+const FEW_ROWS: usize = 4;
+
+/// Computes a product.
 ///
 /// `ROWS` and `COLS` are the size of a whole register tile; `COLS` fills two registers.
 ///
 /// # Safety
 /// The instruction set of `V`, and the invariant of [`Product`].
-#[inline(never)]
-pub(super) unsafe fn product<V: Lanes, const ROWS: usize, const COLS: usize>(p: Product<V::Elem>) {
+#[inline(always)]
+pub(super) unsafe fn product<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
     const { assert!(COLS == 2 * V::COUNT) };
     // SAFETY: the caller's promise, passed on.
     unsafe {
-        if p.k == 0 {
-            return scale(&p);
+        if p.work() >= PACKED_WORK || p.k > DEPTH {
+            deep_product::<V, ROWS, COLS>(p);
+        } else if p.k > 0 {
+            in_place::<V, ROWS, COLS>(p);
+        } else {
+            scale(p);
         }
-        for at in (0..p.k).step_by(DEPTH) {
-            let mut block = p.depths(at, DEPTH.min(p.k - at));
+    }
+}
+
+/// A product of any depth, block by block.
+///
+/// # Safety
+/// As for [`product`]; `k > 0`.
+#[inline(never)]
+unsafe fn deep_product<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
+    let depth = p.k.div_ceil(p.k.div_ceil(DEPTH));
+    for at in (0..p.k).step_by(depth) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe {
+            let mut block = p.depths(at, depth.min(p.k - at));
             if at > 0 {
                 block.beta = V::Elem::one();
             }
-            if worth_packing::<ROWS, COLS, _>(&block) {
+            let reused = block.m >= 8 * ROWS && block.n >= 2 * COLS && block.k >= 16;
+            if reused && block.work() >= PACKED_WORK {
                 packed::<V, ROWS, COLS>(&block);
             } else {
                 in_place::<V, ROWS, COLS>(&block);
             }
         }
     }
-}
-
-/// Whether copying the operands costs less than reading them with strides.
-#[inline(always)]
-fn worth_packing<const ROWS: usize, const COLS: usize, E>(p: &Product<E>) -> bool {
-    p.m >= 8 * ROWS && p.n >= 2 * COLS && p.k >= 16 && p.m * p.n * p.k >= 1 << 20
 }
 
 /// `c = beta c`.
@@ -69,10 +88,13 @@ unsafe fn scale<E: num_traits::Float>(p: &Product<E>) {
     }
 }
 
-#[inline(always)]
+/// Packs blocks of `b`, and of `a` unless reading it in place is as good, and multiplies them.
+#[inline(never)]
 unsafe fn packed<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
+    let pack_a = p.a.col != 1 || p.n >= A_REUSE;
     let block_rows = A_BYTES / (DEPTH * size_of::<V::Elem>()) / ROWS * ROWS;
-    let (a_len, b_len) = (p.m.min(block_rows).next_multiple_of(ROWS), p.n.min(B_COLS).next_multiple_of(COLS));
+    let a_len = if pack_a { p.m.min(block_rows).next_multiple_of(ROWS) } else { 0 };
+    let b_len = p.n.min(B_COLS).next_multiple_of(COLS);
     let mut scratch = Scratch::take((a_len + b_len) * p.k * size_of::<V::Elem>());
     // SAFETY: the scratch has room for both blocks, rounded up to whole panels; the rest is the caller's promise.
     unsafe {
@@ -82,35 +104,42 @@ unsafe fn packed<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::
             let p = p.cols(left, B_COLS.min(p.n - left));
             pack::<V, COLS>(p.k, p.n, p.b, to_b);
             for top in (0..p.m).step_by(block_rows) {
-                let mut p = p.rows(top, block_rows.min(p.m - top));
-                pack::<V, ROWS>(p.k, p.m, p.a.transposed(), to_a);
-                (p.a.start, p.b.start) = (to_a, to_b);
-                packed_block::<V, ROWS, COLS>(&p);
+                let p = p.rows(top, block_rows.min(p.m - top));
+                if pack_a {
+                    pack::<V, ROWS>(p.k, p.m, p.a.transposed(), to_a);
+                }
+                for left in (0..p.n).step_by(COLS) {
+                    let mut panel = p.cols(left, COLS.min(p.n - left));
+                    panel.b = Strided { start: to_b.add(left * p.k), row: COLS, col: 1 };
+                    if pack_a {
+                        panel_times_packed::<V, ROWS, COLS>(&panel, to_a);
+                    } else {
+                        panels::<V, ROWS, COLS>(&panel);
+                    }
+                }
             }
         }
     }
 }
 
-/// Multiplies a packed block of `a` by a packed block of `b`.
+/// One panel of columns, with the rows of `a` in panels of `ROWS` at `packed`.
 #[inline(always)]
-unsafe fn packed_block<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
-    // SAFETY: the panels of both operands are whole; `c` is written only where the product has elements.
-    unsafe {
-        for left in (0..p.n).step_by(COLS) {
-            for top in (0..p.m).step_by(ROWS) {
-                let (rows, cols) = (ROWS.min(p.m - top), COLS.min(p.n - left));
-                let mut t = *p;
-                (t.m, t.n) = (rows, cols);
-                t.a = Strided { start: p.a.start.add(top * p.k), row: 1, col: ROWS };
-                t.b = Strided { start: p.b.start.add(left * p.k), row: COLS, col: 1 };
-                t.c.start = p.c.start.add(top * p.c.row + left * p.c.col);
-                if cols == COLS {
-                    tile::<V, ROWS, 2, true>(&t, rows);
-                } else if cols > V::COUNT {
-                    tile::<V, ROWS, 2, false>(&t, rows);
-                } else {
-                    tile::<V, ROWS, 1, false>(&t, rows);
-                }
+unsafe fn panel_times_packed<V: Lanes, const ROWS: usize, const COLS: usize>(
+    p: &Product<V::Elem>,
+    packed: *const V::Elem,
+) {
+    for top in (0..p.m).step_by(ROWS) {
+        // SAFETY: the panels of both operands are whole; `c` is written only where the product has elements.
+        unsafe {
+            let rows = ROWS.min(p.m - top);
+            let mut t = p.rows(top, rows);
+            t.a = Strided { start: packed.add(top * p.k), row: 1, col: ROWS };
+            if p.n == COLS {
+                tile::<V, ROWS, 2, true>(&t, rows);
+            } else if p.n > V::COUNT {
+                tile::<V, ROWS, 2, false>(&t, rows);
+            } else {
+                tile::<V, ROWS, 1, false>(&t, rows);
             }
         }
     }
@@ -119,27 +148,36 @@ unsafe fn packed_block<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Produ
 /// Reads `a` where it is, and `b` too if its rows are contiguous, else packs it panel by panel.
 #[inline(always)]
 unsafe fn in_place<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
-    // SAFETY: the caller's promise; a panel has room for `COLS` columns.
+    // SAFETY: the caller's promise.
     unsafe {
         if p.b.col == 1 {
-            return panels::<V, ROWS, COLS>(p);
+            panels::<V, ROWS, COLS>(p);
+        } else if p.m <= FEW_ROWS && p.a.col == 1 && p.b.row == 1 {
+            rows_times_columns::<V>(p);
+        } else {
+            panels_of_copies::<V, ROWS, COLS>(p);
         }
-        if p.m <= 4 && p.a.col == 1 && p.b.row == 1 {
-            return rows_times_columns::<V>(p);
-        }
-        let mut scratch = Scratch::take(COLS * p.k * size_of::<V::Elem>());
-        let panel = scratch.start::<V::Elem>();
-        for left in (0..p.n).step_by(COLS) {
-            let mut p = p.cols(left, COLS.min(p.n - left));
-            pack::<V, COLS>(p.k, p.n, p.b, panel);
-            (p.b.start, p.b.row, p.b.col) = (panel, COLS, 1);
-            panels::<V, ROWS, COLS>(&p);
+    }
+}
+
+/// Packs `b` panel by panel.
+#[inline(never)]
+unsafe fn panels_of_copies<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
+    let mut scratch = Scratch::take(COLS * p.k * size_of::<V::Elem>());
+    let packed = scratch.start::<V::Elem>();
+    for left in (0..p.n).step_by(COLS) {
+        // SAFETY: the caller's promise; the scratch has room for a whole panel.
+        unsafe {
+            let mut panel = p.cols(left, COLS.min(p.n - left));
+            pack::<V, COLS>(p.k, panel.n, panel.b, packed);
+            panel.b = Strided { start: packed, row: COLS, col: 1 };
+            panels::<V, ROWS, COLS>(&panel);
         }
     }
 }
 
 /// A product of few contiguous rows and contiguous columns.
-#[inline(always)]
+#[inline(never)]
 unsafe fn rows_times_columns<V: Lanes>(p: &Product<V::Elem>) {
     let mut left = 0;
     while left < p.n {
@@ -156,7 +194,7 @@ unsafe fn rows_times_columns<V: Lanes>(p: &Product<V::Elem>) {
 }
 
 /// A product with contiguous rows of `b`, panel by panel of `COLS` columns.
-#[inline(always)]
+#[inline(never)]
 unsafe fn panels<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Product<V::Elem>) {
     let mut left = 0;
     // SAFETY: the caller's promise.
@@ -208,84 +246,6 @@ unsafe fn panel_rows<V: Lanes, const ROWS: usize, const REGISTERS: usize, const 
         }
         top += rows;
     }
-}
-
-/// Copies a `depth x len` matrix into panels of `WIDTH` columns, one after the other, each with contiguous rows; the last
-/// one is filled up with zeros.
-struct Pack<E, const WIDTH: usize> {
-    depth: usize,
-    len: usize,
-    from: Strided<*const E>,
-    to: *mut E,
-}
-
-impl<E: Zero + Copy, const WIDTH: usize> Kernel for Pack<E, WIDTH> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        for left in (0..self.len).step_by(WIDTH) {
-            let cols = WIDTH.min(self.len - left);
-            // SAFETY: the promise of the caller of `pack`.
-            unsafe {
-                let from = Strided { start: self.from.start.add(left * self.from.col), ..self.from };
-                let to = self.to.add(left * self.depth);
-                if cols < WIDTH {
-                    pack_partial(self.depth, cols, WIDTH, from, to);
-                } else if from.col == 1 {
-                    for p in 0..self.depth {
-                        std::ptr::copy_nonoverlapping(from.start.add(p * from.row), to.add(p * WIDTH), WIDTH);
-                    }
-                } else {
-                    pack_columns::<E, WIDTH>(self.depth, from, to);
-                }
-            }
-        }
-    }
-}
-
-/// Packs one panel column by column, two at a time, so that there are few addresses to keep.
-#[inline(always)]
-unsafe fn pack_columns<E: Copy, const WIDTH: usize>(depth: usize, from: Strided<*const E>, to: *mut E) {
-    const { assert!(WIDTH.is_multiple_of(2)) };
-    for j in (0..WIDTH).step_by(2) {
-        // SAFETY: the promise of the caller of `pack`.
-        unsafe {
-            let (first, second) = (from.start.add(j * from.col), from.start.add((j + 1) * from.col));
-            for p in 0..depth {
-                *to.add(p * WIDTH + j) = *first.add(p * from.row);
-                *to.add(p * WIDTH + j + 1) = *second.add(p * from.row);
-            }
-        }
-    }
-}
-
-/// Packs a panel of fewer columns than its width.
-#[inline(always)]
-unsafe fn pack_partial<E: Zero + Copy>(depth: usize, cols: usize, width: usize, from: Strided<*const E>, to: *mut E) {
-    for p in 0..depth {
-        for j in 0..width {
-            // SAFETY: the promise of the caller of `pack`.
-            unsafe {
-                let x = if j < cols { *from.start.add(p * from.row + j * from.col) } else { E::zero() };
-                *to.add(p * width + j) = x;
-            }
-        }
-    }
-}
-
-/// Packs the `depth x len` matrix `from` into `to`, as [`Pack`] says.
-///
-/// # Safety
-/// The instruction set of `V`; the matrix can be read, and whole panels can be written.
-#[inline(always)]
-unsafe fn pack<V: Lanes, const WIDTH: usize>(
-    depth: usize,
-    len: usize,
-    from: Strided<*const V::Elem>,
-    to: *mut V::Elem,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { V::run(Pack::<V::Elem, WIDTH> { depth, len, from, to }) }
 }
 
 /// A cache line of scratch memory.

@@ -39,10 +39,12 @@ mod x86 {
     use super::Lanes;
     use crate::simd::Kernel;
 
-    /// Stamps `impl Lanes`: the register, its instruction set, its elements, its intrinsics, and how to make a mask of the first `count` lanes.
+    /// Stamps `impl Lanes`: the register, its instruction set, its elements, its intrinsics, and how the first `n` lanes are
+    /// read and written.
     macro_rules! lanes {
-        ($register:ty, $features:literal, [$elem:ty; $count:literal], $splat:ident $load:ident $store:ident $mul:ident $fma:ident,
-         |$n:ident| $mask:expr, |$from:ident, $lm:ident| $load_first:expr, |$to:ident, $sm:ident, $v:ident| $store_first:expr) => {
+        ($register:ty, $features:literal, [$elem:ty; $count:literal],
+         $splat:ident $load:ident $store:ident $mul:ident $fma:ident,
+         |$from:ident, $n:ident| $load_first:expr, |$to:ident, $m:ident, $v:ident| $store_first:expr) => {
             impl Lanes for $register {
                 type Elem = $elem;
                 const COUNT: usize = $count;
@@ -69,10 +71,7 @@ mod x86 {
                 #[inline(always)]
                 unsafe fn load_first($from: *const $elem, $n: usize) -> Self {
                     // SAFETY: the caller has the instruction set and `n` elements; masked lanes are not touched.
-                    unsafe {
-                        let $lm = $mask;
-                        $load_first
-                    }
+                    unsafe { $load_first }
                 }
                 #[inline(always)]
                 unsafe fn store(self, to: *mut $elem) {
@@ -80,13 +79,10 @@ mod x86 {
                     unsafe { $store(to, self) }
                 }
                 #[inline(always)]
-                unsafe fn store_first(self, $to: *mut $elem, $n: usize) {
+                unsafe fn store_first(self, $to: *mut $elem, $m: usize) {
                     let $v = self;
                     // SAFETY: the caller has the instruction set and `n` elements; masked lanes are not touched.
-                    unsafe {
-                        let $sm = $mask;
-                        $store_first
-                    }
+                    unsafe { $store_first }
                 }
                 #[inline(always)]
                 unsafe fn times(self, by: Self) -> Self {
@@ -107,37 +103,86 @@ mod x86 {
         "avx2,fma",
         [f32; 8],
         _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_mul_ps _mm256_fmadd_ps,
-        |n| _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
-        |from, mask| _mm256_maskload_ps(from, mask),
-        |to, mask, v| _mm256_maskstore_ps(to, mask, v)
+        |from, n| {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane))
+        },
+        |to, n, v| store_first_f32(to, n, v)
     );
     lanes!(
         __m256d,
         "avx2,fma",
         [f64; 4],
         _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_mul_pd _mm256_fmadd_pd,
-        |n| _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
-        |from, mask| _mm256_maskload_pd(from, mask),
-        |to, mask, v| _mm256_maskstore_pd(to, mask, v)
+        |from, n| {
+            let lane = _mm256_setr_epi64x(0, 1, 2, 3);
+            _mm256_maskload_pd(from, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), lane))
+        },
+        |to, n, v| store_first_f64(to, n, v)
     );
     lanes!(
         __m512,
         "avx512f",
         [f32; 16],
         _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_mul_ps _mm512_fmadd_ps,
-        |n| ((1_u32 << n) - 1) as __mmask16,
-        |from, mask| _mm512_maskz_loadu_ps(mask, from),
-        |to, mask, v| _mm512_mask_storeu_ps(to, mask, v)
+        |from, n| _mm512_maskz_loadu_ps(((1_u32 << n) - 1) as __mmask16, from),
+        |to, n, v| _mm512_mask_storeu_ps(to, ((1_u32 << n) - 1) as __mmask16, v)
     );
     lanes!(
         __m512d,
         "avx512f",
         [f64; 8],
         _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_mul_pd _mm512_fmadd_pd,
-        |n| ((1_u32 << n) - 1) as __mmask8,
-        |from, mask| _mm512_maskz_loadu_pd(mask, from),
-        |to, mask, v| _mm512_mask_storeu_pd(to, mask, v)
+        |from, n| _mm512_maskz_loadu_pd(((1_u32 << n) - 1) as __mmask8, from),
+        |to, n, v| _mm512_mask_storeu_pd(to, ((1_u32 << n) - 1) as __mmask8, v)
     );
+
+    /// Writes the first `n` lanes in pieces of 8, 4, 2 and 1: AVX2's masked store takes longer on some machines.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn store_first_f32(to: *mut f32, n: usize, v: __m256) {
+        // SAFETY: the caller has `n` elements, and the pieces end at the `n`th.
+        unsafe {
+            if n >= 8 {
+                return _mm256_storeu_ps(to, v);
+            }
+            let (mut to, mut rest) = (to, _mm256_castps256_ps128(v));
+            if n & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                rest = _mm256_extractf128_ps::<1>(v);
+                to = to.add(4);
+            }
+            if n & 2 != 0 {
+                _mm_storel_epi64(to.cast(), _mm_castps_si128(rest));
+                rest = _mm_movehl_ps(rest, rest);
+                to = to.add(2);
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
+    }
+
+    /// Writes the first `n` lanes in pieces of 4, 2 and 1, for the same reason.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn store_first_f64(to: *mut f64, n: usize, v: __m256d) {
+        // SAFETY: the caller has `n` elements, and the pieces end at the `n`th.
+        unsafe {
+            if n >= 4 {
+                return _mm256_storeu_pd(to, v);
+            }
+            let (mut to, mut rest) = (to, _mm256_castpd256_pd128(v));
+            if n & 2 != 0 {
+                _mm_storeu_pd(to, rest);
+                rest = _mm256_extractf128_pd::<1>(v);
+                to = to.add(2);
+            }
+            if n & 1 != 0 {
+                _mm_store_sd(to, rest);
+            }
+        }
+    }
 }
 
 /// 16 bytes of elements in plain Rust, which every 64-bit target has as a register.

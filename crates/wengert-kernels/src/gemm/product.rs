@@ -37,6 +37,12 @@ pub struct Product<E> {
 unsafe impl<E: Send> Send for Product<E> {}
 
 impl<E: Copy> Product<E> {
+    /// The number of multiplications.
+    #[inline(always)]
+    pub(super) fn work(&self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+
     /// `c^T = b^T a^T`.
     pub(super) fn transposed(self) -> Self {
         let Self { m, n, a, b, c, .. } = self;

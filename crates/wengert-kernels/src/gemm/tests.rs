@@ -2,7 +2,8 @@
 
 use num_traits::Float;
 
-use super::{Gemm, MatMut, MatRef, gemm};
+use super::lanes::Lanes;
+use super::{Gemm, MatMut, MatRef, Product, block, gemm};
 
 /// How an operand lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,17 @@ impl<'a, E: Gemm + Float> Operands<'a, E> {
         c
     }
 
+    /// The same, computed with arrays for registers, as a machine without the wide instruction sets does.
+    fn found_with<V: Lanes<Elem = E>, const COLS: usize>(&self) -> Vec<E> {
+        let [alpha, beta] = [self.case.alpha, self.case.beta].map(|x| E::from(x).unwrap());
+        let view = |i: usize| MatRef::new(&self.buffers[i], self.shapes[i], self.strides[i]);
+        let mut c = self.buffers[2].clone();
+        let out = MatMut::new(&mut c, self.shapes[2], self.strides[2]);
+        // SAFETY: the views have checked their elements; the callers pass arrays, which need no instruction set.
+        unsafe { block::product::<V, 6, COLS>(&Product::new(alpha, view(0), view(1), beta, out)) };
+        c
+    }
+
     /// The buffer of `c` after a triple loop.
     fn expected(&self) -> Vec<f64> {
         let Case { shape: [m, k, n], alpha, beta, .. } = *self.case;
@@ -99,9 +111,12 @@ fn first_wrong<E: Float>(found: &[E], expected: &[f64], tolerance: f64) -> Optio
 
 fn check<E: Gemm + Float>(case: &Case) {
     let operands = Operands::<E>::new(case);
-    let (found, expected) = (operands.found(), operands.expected());
+    compare(case, &operands.found(), &operands.expected());
+}
+
+fn compare<E: Float>(case: &Case, found: &[E], expected: &[f64]) {
     let tolerance = E::epsilon().to_f64().unwrap() * (4.0 + case.shape[1] as f64);
-    if let Some(at) = first_wrong(&found, &expected, tolerance) {
+    if let Some(at) = first_wrong(found, expected, tolerance) {
         panic!("{case:?}, element {at}: {}, not {}", found[at].to_f64().unwrap(), expected[at]);
     }
 }
@@ -128,6 +143,20 @@ fn small_products_equal_the_triple_loop() {
                     check::<f32>(&case);
                     check::<f64>(&case);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_without_wide_registers_equal_the_triple_loop() {
+    for shape in [[1, 9, 40], [3, 5, 7], [8, 8, 8], [13, 400, 17], [64, 130, 129], [5, 40, 1], [2, 33, 6]] {
+        for layouts in LAYOUTS {
+            for [alpha, beta] in SCALES {
+                let case = Case { shape, layouts, alpha, beta };
+                let (narrow, wide) = (Operands::<f32>::new(&case), Operands::<f64>::new(&case));
+                compare(&case, &narrow.found_with::<[f32; 4], 8>(), &narrow.expected());
+                compare(&case, &wide.found_with::<[f64; 2], 4>(), &wide.expected());
             }
         }
     }
