@@ -6,6 +6,12 @@
 
 use crate::simd::{self, Kernel};
 
+/// A formula of one operand.
+pub trait Map1<E>: Copy {
+    /// The formula; mark the implementation `#[inline(always)]`.
+    fn at(self, a: E) -> E;
+}
+
 /// A formula of two operands: what a reduction takes of each pair of elements.
 pub trait Map2<E>: Copy {
     /// The formula; mark the implementation `#[inline(always)]`.
@@ -56,6 +62,10 @@ macro_rules! map {
     };
 }
 
+map!(
+    /// `out[i] = formula(a[i])`.
+    map1, Loop1, Map1, a
+);
 map!(
     /// `out[i] = formula(a[i], b[i], c[i])`.
     map3, Loop3, Map3, a b c
