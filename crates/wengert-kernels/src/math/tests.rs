@@ -1,7 +1,7 @@
 //! Every function against oracles, in units in the last place, through the dispatched loops that users run.
 
 use crate::Real;
-use crate::map::{Map1, map1};
+use crate::map::{Map3, map3};
 
 /// A function, as a loop in both formats, with its oracle for `f32` and the error that it may have.
 struct Case {
@@ -20,9 +20,9 @@ macro_rules! cases {
             #[allow(non_camel_case_types)]
             struct $name;
 
-            impl<E: Real> Map1<E> for $name {
+            impl<E: Real> Map3<E> for $name {
                 #[inline(always)]
-                fn at(self, x: E) -> E {
+                fn at(self, x: E, _: E, _: E) -> E {
                     x.$name()
                 }
             }
@@ -30,8 +30,8 @@ macro_rules! cases {
 
         const CASES: &[Case] = &[$(Case {
             name: stringify!($name),
-            single: |x, out| map1($name, x, out),
-            double: |x, out| map1($name, x, out),
+            single: |x, out| map3($name, x, x, x, out),
+            double: |x, out| map3($name, x, x, x, out),
             oracle: $oracle,
             max_ulp: $max_ulp,
         }),+];
