@@ -15,6 +15,7 @@ pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, r
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::Result;
+use crate::tape::Tape;
 use crate::tensor::TensorBase;
 
 /// What an entry records.
@@ -36,12 +37,12 @@ impl Op {
         }
     }
 
-    /// The name that print shows as `grad_fn`.
-    pub fn grad_fn(self) -> &'static str {
+    /// The name that print shows as `grad_fn` of the entry `index`, which records this.
+    pub fn grad_fn(self, tape: &Tape, index: u32) -> &'static str {
         match self {
             Self::Leaf => "AccumulateGrad",
             Self::Elementwise(op) => op.row().grad_fn,
-            Self::Structured(op) => op.grad_fn(),
+            Self::Structured(op) => op.grad_fn(tape, index),
         }
     }
 
@@ -72,8 +73,16 @@ macro_rules! structured {
                 match self { $(Self::$variant => <$rule as Operation>::NAME),+ }
             }
 
-            pub fn grad_fn(self) -> &'static str {
+            /// The usual name in print.
+            pub fn usual_grad_fn(self) -> &'static str {
                 match self { $(Self::$variant => <$rule as Operation>::GRAD_FN),+ }
+            }
+
+            fn grad_fn(self, tape: &Tape, index: u32) -> &'static str {
+                match self { $(Self::$variant => match tape.meta(index).attrs {
+                    Some(attrs) => <$rule as Operation>::grad_fn(tape.arena.get_erased(attrs)),
+                    None => <$rule as Operation>::GRAD_FN,
+                }),+ }
             }
 
             /// Sample calls whose derivatives are checked.

@@ -19,10 +19,15 @@ pub(crate) trait Operation: 'static {
     const OP: Structured;
     /// Its name in errors, as the method is called.
     const NAME: &'static str;
-    /// Its name in print.
+    /// Its name in print, by default.
     const GRAD_FN: &'static str;
     /// What it needs to know beside its operands.
     type Attrs: Copy + 'static;
+
+    /// Its name in print, where that depends on the attributes.
+    fn grad_fn(_attrs: &Self::Attrs) -> &'static str {
+        Self::GRAD_FN
+    }
 
     /// Sample calls on 64-bit operands. Every one is differentiated in reverse, forward and twice, and compared with
     /// finite differences.

@@ -16,7 +16,7 @@ use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::ops::Op;
 use crate::shape::Shape;
-use crate::tape::{self, Entry, Filling, Flags, Handle};
+use crate::tape::{self, Entry, Filling, Flags, Handle, Tape};
 
 /// A tensor of `f32`.
 pub type Tensor = TensorBase<f32>;
@@ -96,7 +96,10 @@ twins! {
 
         /// The name of the derivative that backward will use, such as `AddBackward0`; `None` for a leaf.
         pub fn grad_fn | try_grad_fn(self) -> Option<&'static str> {
-            Ok(self.entry()?.grad_fn())
+            tape::with(|tape| {
+                let index = tape.resolve(self.handle())?;
+                Ok(grad_fn(tape, index))
+            })
         }
     }
 }
@@ -148,10 +151,13 @@ impl<E: Element> TensorBase<E> {
     }
 }
 
-impl Entry {
-    fn grad_fn(&self) -> Option<&'static str> {
-        (self.op != Op::Leaf && self.flags.has(Flags::GRAD)).then(|| self.op.grad_fn())
-    }
+fn is_computed(entry: &Entry) -> bool {
+    entry.op != Op::Leaf && entry.flags.has(Flags::GRAD)
+}
+
+fn grad_fn(tape: &Tape, index: u32) -> Option<&'static str> {
+    let entry = tape.entry(index);
+    is_computed(entry).then(|| entry.op.grad_fn(tape, index))
 }
 
 twins! {
@@ -165,7 +171,7 @@ twins! {
             tape::with(|tape| {
                 let index = tape.resolve(self.handle())?;
                 let entry = tape.entry_mut(index);
-                if entry.grad_fn().is_some() {
+                if is_computed(entry) {
                     if requires_grad {
                         return Ok(self);
                     }
@@ -233,7 +239,7 @@ impl<E: Element> TensorBase<E> {
             let index = tape.resolve(self.handle())?;
             let (layout, data) = (tape.layout(index), tape.data::<E>(index));
             let entry = tape.entry(index);
-            let gradient = match (entry.grad_fn(), entry.flags.has(Flags::GRAD)) {
+            let gradient = match (grad_fn(tape, index), entry.flags.has(Flags::GRAD)) {
                 (Some(name), _) => Gradient::Function(name),
                 (None, true) => Gradient::Leaf,
                 (None, false) => Gradient::None,

@@ -11,13 +11,22 @@ use crate::tensor::TensorBase;
 pub(crate) struct Permute;
 
 /// The order.
-pub(crate) type Order = [u8; MAX_RANK];
+#[derive(Clone, Copy)]
+pub(crate) struct Order {
+    dims: [u8; MAX_RANK],
+    /// By which method it was asked for, as print shows it.
+    grad_fn: &'static str,
+}
 
 impl Operation for Permute {
     const OP: Structured = Structured::Permute;
     const NAME: &'static str = "permute";
     const GRAD_FN: &'static str = "PermuteBackward0";
     type Attrs = Order;
+
+    fn grad_fn(order: &Order) -> &'static str {
+        order.grad_fn
+    }
 
     fn cases() -> Vec<Case> {
         vec![
@@ -31,7 +40,7 @@ impl View for Permute {
     fn layout(input: &Layout, order: &Order) -> Result<Layout> {
         let rank = input.rank();
         let pick = |of: &[usize]| -> [usize; MAX_RANK] {
-            std::array::from_fn(|d| if d < rank { of[order[d] as usize] } else { 0 })
+            std::array::from_fn(|d| if d < rank { of[order.dims[d] as usize] } else { 0 })
         };
         let (shape, strides) = (pick(input.shape()), pick(input.strides()));
         Ok(Layout::strided(&shape[..rank], &strides[..rank], input.offset()))
@@ -42,9 +51,9 @@ impl<E: FloatElement> Derivative<E> for Permute {
     fn backward(cx: &mut Backward<'_, E>, order: &Order) -> Result<()> {
         let mut inverse = [0; MAX_RANK];
         for d in 0..cx.shape(0)?.len() {
-            inverse[order[d] as usize] = d as u8;
+            inverse[order.dims[d] as usize] = d as u8;
         }
-        let g = record_view::<Permute, E>(cx.grad(), inverse)?;
+        let g = record_view::<Permute, E>(cx.grad(), Order { dims: inverse, ..*order })?;
         cx.add(0, g)
     }
 
@@ -54,10 +63,10 @@ impl<E: FloatElement> Derivative<E> for Permute {
 }
 
 /// The identity order with two dimensions exchanged.
-fn exchanged(a: usize, b: usize) -> Order {
-    let mut order = std::array::from_fn(|d| d as u8);
-    order.swap(a, b);
-    order
+fn exchanged(a: usize, b: usize, grad_fn: &'static str) -> Order {
+    let mut dims = std::array::from_fn(|d| d as u8);
+    dims.swap(a, b);
+    Order { dims, grad_fn }
 }
 
 twins! {
@@ -65,7 +74,7 @@ twins! {
         /// A view with the dimensions in the order `dims`, which names each once.
         pub fn permute | try_permute<D: AsRef<[isize]>>(self, dims: D) -> TensorBase<E> {
             let (dims, rank) = (dims.as_ref(), self.try_shape()?.len());
-            let mut order: Order = std::array::from_fn(|d| d as u8);
+            let mut order: [u8; MAX_RANK] = std::array::from_fn(|d| d as u8);
             let mut seen = [false; MAX_RANK];
             for (d, &given) in dims.iter().enumerate().take(MAX_RANK) {
                 let dim = wrap_dim("permute", given, rank)?;
@@ -79,21 +88,21 @@ twins! {
                     self.shape()
                 ));
             }
-            record_view::<Permute, E>(self, order)
+            record_view::<Permute, E>(self, Order { dims: order, grad_fn: Permute::GRAD_FN })
         }
 
         /// A view with two dimensions exchanged.
         pub fn transpose | try_transpose(self, dim0: isize, dim1: isize) -> TensorBase<E> {
             let rank = self.try_shape()?.len();
             let (a, b) = (wrap_dim("transpose", dim0, rank)?, wrap_dim("transpose", dim1, rank)?);
-            record_view::<Permute, E>(self, exchanged(a, b))
+            record_view::<Permute, E>(self, exchanged(a, b, "TransposeBackward0"))
         }
 
         /// The transpose of a matrix; tensors of rank 0 and 1 stay as they are.
         pub fn t | try_t(self) -> TensorBase<E> {
             match self.try_shape()?.len() {
-                0 | 1 => record_view::<Permute, E>(self, exchanged(0, 0)),
-                2 => record_view::<Permute, E>(self, exchanged(0, 1)),
+                0 | 1 => record_view::<Permute, E>(self, exchanged(0, 0, "TBackward0")),
+                2 => record_view::<Permute, E>(self, exchanged(0, 1, "TBackward0")),
                 rank => Err(error!(Shape, "t: a tensor of {rank} dimensions is no matrix; use `transpose`")),
             }
         }

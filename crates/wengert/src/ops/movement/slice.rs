@@ -28,6 +28,10 @@ impl Operation for Slice {
     const GRAD_FN: &'static str = "SliceBackward0";
     type Attrs = Range;
 
+    fn grad_fn(range: &Range) -> &'static str {
+        if range.select { "SelectBackward0" } else { Self::GRAD_FN }
+    }
+
     fn cases() -> Vec<Case> {
         vec![
             Case::new("with a step", &[&[3, 7]], |x| x[0].slice(1, 1, 6, 2)),
