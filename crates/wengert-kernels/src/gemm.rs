@@ -6,7 +6,7 @@
 //!
 //! A product allocates only when it needs more scratch memory than any before it on its thread.
 //!
-//! Nothing here broadcasts or batches.
+//! Nothing here broadcasts.
 
 mod block;
 mod lanes;
@@ -104,10 +104,10 @@ impl<'a, E> MatMut<'a, E> {
     }
 }
 
-/// The distance from the first to the last of `count` elements at distance `stride`. Call it after [`assert_fits`].
+/// The distance from the first to the last of `count` elements at distance `stride`.
 #[inline]
 fn reach(count: usize, stride: usize) -> usize {
-    count.saturating_sub(1) * stride
+    count.saturating_sub(1).saturating_mul(stride)
 }
 
 #[inline]
@@ -159,6 +159,72 @@ pub fn gemm<E: Gemm>(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: M
     // SAFETY: the views asserted that every element lies in its slice and that no two elements of `c` share a place; the
     // slices are borrowed until this returns, `c` exclusively.
     unsafe { Product::new(alpha, a, b, beta, c).run() }
+}
+
+/// `c[i] = alpha a_i b_i + beta c[i]` for each of the matrices that follow each other in `c`, each of `rows x cols` and
+/// row-major, with `operands(i)` for `(a_i, b_i)`.
+///
+/// Many small products are shared by threads, one by one; otherwise this is [`gemm`] in a loop, with the same bits.
+///
+/// # Panics
+/// If the shapes do not fit, or if `c` is not a whole number of matrices.
+///
+/// ```
+/// use wengert_kernels::gemm::{MatRef, gemm_stack};
+///
+/// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [10.0, 100.0]);
+/// let mut c = [0.0; 2];
+/// let row = |i: usize| MatRef::row_major(&a[2 * i..], [1, 2]);
+/// gemm_stack(1.0, |i| (row(i), MatRef::row_major(&b, [2, 1])), 0.0, &mut c, [1, 1]);
+/// assert_eq!(c, [210.0, 430.0]);
+/// ```
+#[track_caller]
+pub fn gemm_stack<'a, E: Gemm>(
+    alpha: E,
+    operands: impl Fn(usize) -> (MatRef<'a, E>, MatRef<'a, E>) + Sync,
+    beta: E,
+    c: &mut [E],
+    [rows, cols]: [usize; 2],
+) {
+    let size = rows * cols;
+    assert!(
+        c.len().checked_rem(size).is_none_or(|rest| rest == 0) && (size > 0 || c.is_empty()),
+        "gemm: {} elements are no stack of [{rows}, {cols}] matrices",
+        c.len()
+    );
+    if c.is_empty() {
+        return;
+    }
+    let stack = Stack { alpha, operands: &operands, beta, shape: [rows, cols] };
+    let work = operands(0).0.cols.saturating_mul(c.len());
+    let parts = if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)) };
+    stack.run(0, c, parts);
+}
+
+/// What the products of a stack share.
+struct Stack<'f, F, E> {
+    alpha: E,
+    operands: &'f F,
+    beta: E,
+    shape: [usize; 2],
+}
+
+impl<'a, E: Gemm, F: Fn(usize) -> (MatRef<'a, E>, MatRef<'a, E>) + Sync> Stack<'_, F, E> {
+    /// Computes the matrices from number `first` on, which are in `c`, in `parts` parts if there are enough.
+    fn run(&self, first: usize, c: &mut [E], parts: usize) {
+        let size = self.shape[0] * self.shape[1];
+        let count = c.len() / size;
+        if parts > 1 && count >= parts {
+            let (left, middle) = (parts / 2, count * (parts / 2) / parts);
+            let (head, tail) = c.split_at_mut(middle * size);
+            join(|| self.run(first, head, left), || self.run(first + middle, tail, parts - left));
+            return;
+        }
+        for (i, c) in c.chunks_exact_mut(size).enumerate() {
+            let (a, b) = (self.operands)(first + i);
+            gemm(self.alpha, a, b, self.beta, MatMut::row_major(c, self.shape));
+        }
+    }
 }
 
 impl<E: Gemm> Product<E> {

@@ -3,7 +3,7 @@
 use num_traits::Float;
 
 use super::lanes::Lanes;
-use super::{Gemm, MatMut, MatRef, Product, block, gemm};
+use super::{Gemm, MatMut, MatRef, Product, block, gemm, gemm_stack};
 
 /// How an operand lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -196,6 +196,21 @@ fn the_number_of_threads_leaves_the_bits_alone() {
                 assert!(one == bits(threads, &case), "{shape:?} {layouts:?} on {threads} threads");
             }
         }
+    }
+}
+
+#[test]
+fn a_stack_is_a_loop_of_products() {
+    for [count, m, k, n] in [[0, 2, 2, 2], [3, 0, 2, 2], [1, 40, 50, 60], [3, 5, 0, 2], [70, 33, 40, 35]] {
+        let (a, b, old) = (noise::<f32>(count * m * k, 1), noise::<f32>(k * n, 2), noise::<f32>(count * m * n, 3));
+        let operands = |i: usize| (MatRef::row_major(&a[i * m * k..], [m, k]), MatRef::new(&b, [k, n], [1, k]));
+        let (mut found, mut expected) = (old.clone(), old);
+        gemm_stack(0.5, operands, 2.0, &mut found, [m, n]);
+        for (i, c) in expected.chunks_exact_mut((m * n).max(1)).enumerate() {
+            let (a, b) = operands(i);
+            gemm(0.5, a, b, 2.0, MatMut::row_major(c, [m, n]));
+        }
+        assert_eq!(found, expected, "{count} x [{m}, {k}] x [{k}, {n}]");
     }
 }
 

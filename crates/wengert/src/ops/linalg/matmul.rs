@@ -1,6 +1,6 @@
 //! The matrix product, over batches that broadcast.
 
-use wengert_kernels::gemm::{MatMut, MatRef, gemm};
+use wengert_kernels::gemm::{MatMut, MatRef, gemm, gemm_stack};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use crate::autograd::{Backward, Forward};
@@ -54,10 +54,8 @@ impl<E: FloatElement> Compute<E> for Matmul {
         let (a, b) = (&inputs[0], &inputs[1]);
         let ((lead_a, [m, _]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
         let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
-        for (batch, c) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
-            let (x, y) = (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
-            gemm(E::of(1.0), x, y, E::of(0.0), MatMut::row_major(c, [m, n]));
-        }
+        let operands = |batch| (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
+        gemm_stack(E::of(1.0), operands, E::of(0.0), out, [m, n]);
     }
 }
 
