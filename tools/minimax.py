@@ -118,17 +118,25 @@ def log_series():
     return odd(lambda s: 2 * mp.atanh(s), 2)
 
 
+def artanh_rest():
+    """2 artanh(s) = 2 s + s^3 (2/3 + z P(z)), z = s^2, by relative error."""
+    def g(z):
+        s = mp.sqrt(z)
+        return ((2 * mp.atanh(s) - 2 * s) / s**3 - mpf(2) / 3) / z
+    return g, lambda z: z**2
+
+
 def erf_tail_f32():
     """ln erfc(x) as a polynomial of x - 1, by absolute error of erfc."""
     return lambda u: mp.log(mp.erfc(u + 1)), lambda u: mp.erfc(u + 1)
 
 
 def erfcx(k):
-    """sqrt(pi) x e^(x^2) erfc(x) as a polynomial of t = (x - k) / (x + k)."""
+    """x e^(x^2) erfc(x) = 1/2 + P(t), t = (x - k) / (x + k), by relative error."""
     def g(t):
         x = k * (1 + t) / (1 - t)
-        return mp.sqrt(mp.pi) * x * mp.exp(x * x) * mp.erfc(x)
-    return g, lambda t: 1 / g(t)
+        return x * mp.exp(x * x) * mp.erfc(x) - mpf(1) / 2
+    return g, lambda t: 1 / (g(t) + mpf(1) / 2)
 
 
 HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
@@ -144,14 +152,15 @@ TABLE = {
     "tanh_f64": (lambda: odd(mp.tanh), 0, mpf("0.625") ** 2, 12, 64),
     "sinh_f64": (lambda: odd(mp.sinh), 0, 1, 8, 64),
     "erf_f32": (erf, 0, 1, 7, 32),
-    "erf_f64": (erf, 0, 1, 14, 64),
+    "erf_f64": (erf, 0, 1, 13, 64),
     "erf_tail_f32": (erf_tail_f32, 0, 3, 7, 32),
-    "erfcx_f64": (lambda: erfcx(4), mpf(-3) / 5, mpf(24) / 32, 24, 64),
+    "erfcx_f64": (lambda: erfcx(2), mpf(-5) / 11, mpf(26) / 30, 24, 64),
     "sin_f64": (lambda: odd(mp.sin), 0, QUARTER_PI_SQUARED, 6, 64),
     "cos_f64": (cos, 0, QUARTER_PI_SQUARED, 6, 64),
     "sin_f32": (lambda: odd(mp.sin), 0, QUARTER_PI_SQUARED, 4, 64),
     "cos_f32": (cos, 0, QUARTER_PI_SQUARED, 4, 64),
     "asin_f64": (lambda: odd(mp.asin), 0, mpf(1) / 4, 13, 64),
+    "artanh_f64": (artanh_rest, 0, (3 - 2 * mp.sqrt(2)) ** 2, 8, 64),
     "atan_f64": (lambda: odd(mp.atan), 0, (mp.sqrt(2) - 1) ** 2, 12, 64),
 }
 

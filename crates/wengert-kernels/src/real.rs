@@ -1,7 +1,8 @@
 //! The arithmetic that formulas are written in.
 
-use crate::math::{erf, exp, log};
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+use crate::math::{arc, erf, exp, hyper, log, pow, trig};
 
 /// Numbers that an elementwise formula can be written in: `f32`, `f64`, tensor handles, dual numbers.
 ///
@@ -99,114 +100,114 @@ pub trait Real:
     fn erfc(self) -> Self;
 }
 
-macro_rules! real_from_std {
-    ($t:ty, $erf:path, $erfc:path) => {
-        impl Real for $t {
-            type Mask = bool;
-            #[inline(always)]
-            fn of(c: f64) -> Self {
-                c as $t
-            }
-            #[inline(always)]
-            fn lt(self, other: Self) -> bool {
-                self < other
-            }
-            #[inline(always)]
-            fn le(self, other: Self) -> bool {
-                self <= other
-            }
-            #[inline(always)]
-            fn eq(self, other: Self) -> bool {
-                self == other
-            }
-            #[inline(always)]
-            fn is_nan(self) -> bool {
-                self != self
-            }
-            #[inline(always)]
-            fn select(mask: bool, yes: Self, no: Self) -> Self {
-                if mask { yes } else { no }
-            }
-            #[inline(always)]
-            fn sign(self) -> Self {
-                if self > 0.0 { 1.0 } else if self < 0.0 { -1.0 } else { self * 0.0 + 0.0 }
-            }
-            #[inline(always)]
-            fn round(self) -> Self {
-                self.round_ties_even()
-            }
-            #[inline(always)]
-            fn fmod(self, other: Self) -> Self {
-                self % other
-            }
-            #[inline(always)]
-            fn minimum(self, other: Self) -> Self {
-                let smaller = if self < other { self } else { other };
-                <$t>::from_bits(smaller.to_bits() | if self != self { !0 } else { 0 })
-            }
-            #[inline(always)]
-            fn maximum(self, other: Self) -> Self {
-                let larger = if self > other { self } else { other };
-                <$t>::from_bits(larger.to_bits() | if self != self { !0 } else { 0 })
-            }
-            #[inline(always)]
-            fn pow(self, other: Self) -> Self {
-                <$t>::powf(self, other)
-            }
-            #[inline(always)]
-            fn sigmoid(self) -> Self {
-                exp::sigmoid(self)
-            }
-            #[inline(always)]
-            fn hypot(self, other: Self) -> Self {
-                <$t>::hypot(self, other)
-            }
-            #[inline(always)]
-            fn atan2(self, other: Self) -> Self {
-                <$t>::atan2(self, other)
-            }
-            #[inline(always)]
-            fn expm1(self) -> Self {
-                exp::expm1(self)
-            }
-            #[inline(always)]
-            fn log1p(self) -> Self {
-                log::log1p(self)
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
-            #[inline(always)]
-            fn erfc(self) -> Self {
-                $erfc(self)
-            }
-            real_from_std!(@same $t, abs floor ceil trunc sqrt log2 log10 sin cos tan asin acos atan sinh cosh asinh acosh atanh);
-            #[inline(always)]
-            fn exp(self) -> Self {
-                exp::exp(self)
-            }
-            #[inline(always)]
-            fn exp2(self) -> Self {
-                exp::exp2(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                log::ln(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                exp::tanh(self)
+/// The methods that need no algorithm, or the same for both formats.
+macro_rules! common {
+    ($t:ty) => {
+        type Mask = bool;
+        #[inline(always)]
+        fn of(c: f64) -> Self {
+            c as $t
+        }
+        #[inline(always)]
+        fn lt(self, other: Self) -> bool {
+            self < other
+        }
+        #[inline(always)]
+        fn le(self, other: Self) -> bool {
+            self <= other
+        }
+        #[inline(always)]
+        fn eq(self, other: Self) -> bool {
+            self == other
+        }
+        #[inline(always)]
+        fn is_nan(self) -> bool {
+            self != self
+        }
+        #[inline(always)]
+        fn select(mask: bool, yes: Self, no: Self) -> Self {
+            if mask { yes } else { no }
+        }
+        #[inline(always)]
+        fn sign(self) -> Self {
+            if self > 0.0 {
+                1.0
+            } else if self < 0.0 {
+                -1.0
+            } else {
+                self * 0.0 + 0.0
             }
         }
+        #[inline(always)]
+        fn fmod(self, other: Self) -> Self {
+            self % other
+        }
+        // A bit-or brings in NaN: a select of `self` that a loop stores to `self` would become a masked store, which is
+        // three times slower.
+        #[inline(always)]
+        fn minimum(self, other: Self) -> Self {
+            let smaller = if self < other { self } else { other };
+            <$t>::from_bits(smaller.to_bits() | if self != self { !0 } else { 0 })
+        }
+        #[inline(always)]
+        fn maximum(self, other: Self) -> Self {
+            let larger = if self > other { self } else { other };
+            <$t>::from_bits(larger.to_bits() | if self != self { !0 } else { 0 })
+        }
+        methods!(abs = <$t>::abs, floor = <$t>::floor, ceil = <$t>::ceil, round = <$t>::round_ties_even);
+        methods!(trunc = <$t>::trunc, sqrt = <$t>::sqrt, exp = exp::exp, exp2 = exp::exp2, expm1 = exp::expm1);
+        methods!(ln = log::ln, log1p = log::log1p, tanh = hyper::tanh, sigmoid = exp::sigmoid);
     };
-    (@same $t:ty, $($name:ident)+) => {$(
+}
+
+/// `name = function` defines the method `name` of one operand.
+macro_rules! methods {
+    ($($name:ident = $function:expr),+) => {$(
         #[inline(always)]
         fn $name(self) -> Self {
-            <$t>::$name(self)
+            $function(self)
         }
     )+};
 }
 
-real_from_std!(f32, erf::erf_f32, libm::erfcf);
-real_from_std!(f64, libm::erf, libm::erfc);
+/// As `methods`, of two operands.
+macro_rules! binary_methods {
+    ($($name:ident = $function:expr),+) => {$(
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self {
+            $function(self, other)
+        }
+    )+};
+}
+
+/// As `methods` for `f32`, rounded from `f64`.
+macro_rules! rounded_methods {
+    ($($name:ident = $function:expr),+) => {$(
+        #[inline(always)]
+        fn $name(self) -> Self {
+            $function(f64::from(self)) as f32
+        }
+    )+};
+}
+
+impl Real for f32 {
+    common!(f32);
+    methods!(sin = trig::sin_f32, cos = trig::cos_f32, tan = trig::tan_f32, erf = erf::erf_f32);
+    methods!(asinh = hyper::asinh_f32, acosh = hyper::acosh_f32, atanh = hyper::atanh_f32);
+    rounded_methods!(log2 = log::log2, log10 = log::log10, asin = arc::asin, acos = arc::acos, atan = arc::atan);
+    rounded_methods!(sinh = hyper::sinh, cosh = hyper::cosh, erfc = erf::erfc);
+    binary_methods!(pow = pow::pow_f32, hypot = pow::hypot_f32);
+
+    #[inline(always)]
+    fn atan2(self, other: Self) -> Self {
+        arc::atan2(self.into(), other.into()) as f32
+    }
+}
+
+impl Real for f64 {
+    common!(f64);
+    methods!(sin = trig::sin, cos = trig::cos, tan = trig::tan, asin = arc::asin, acos = arc::acos);
+    methods!(atan = arc::atan, sinh = hyper::sinh, cosh = hyper::cosh, asinh = hyper::asinh, acosh = hyper::acosh);
+    methods!(atanh = hyper::atanh, log2 = log::log2, log10 = log::log10, erf = erf::erf, erfc = erf::erfc);
+    binary_methods!(pow = pow::pow, hypot = pow::hypot, atan2 = arc::atan2);
+}

@@ -3,11 +3,12 @@
 //! `x = k ln 2 + r` with `|r| <= ln 2 / 2` and `e^x = 2^k e^r` (Muller, "Elementary Functions", 3rd ed., section 11.3).
 //! The power of two is applied in two steps, so that a subnormal result is rounded once.
 
+use super::dd::{Dd, fast_two_sum};
 use super::float::Float;
 
 /// `k`, `r` and what rounding took from `r`, for `x` in the range of the format's exponents.
 #[inline(always)]
-fn reduce<T: Float>(x: T) -> (T, T, T) {
+pub(super) fn reduce<T: Float>(x: T) -> (T, T, T) {
     let k = (x * T::of(std::f64::consts::LOG2_E) + T::ROUNDER) - T::ROUNDER;
     let (high, low) = (x - k * T::LN2_HI, k * T::LN2_LO);
     let r = high - low;
@@ -22,7 +23,7 @@ fn expm1_reduced<T: Float>(r: T) -> T {
 
 /// `e^(r + low)` for `|r| <= ln 2 / 2`; adding a `low` of -0 costs nothing.
 #[inline(always)]
-fn exp_reduced<T: Float>(r: T, low: T) -> T {
+pub(super) fn exp_reduced<T: Float>(r: T, low: T) -> T {
     let sum = T::of(1.0) + r;
     let lost = r - (sum - T::of(1.0));
     sum + (lost + low + r * r * T::exp_tail(r))
@@ -48,6 +49,14 @@ pub(super) fn scale<T: Float>(p: T, k: T) -> T {
 pub(crate) fn exp<T: Float>(x: T) -> T {
     let (k, r, _) = reduce(clip(x, T::EXP_ZERO, T::EXP_INFINITE));
     scale(exp_reduced(r, T::of(-0.0)), k)
+}
+
+/// `e^x / 2` for `x >= 0`, finite as long as the result is.
+#[inline(always)]
+pub(super) fn half_exp<T: Float>(x: T) -> T {
+    let limit = T::EXP_INFINITE + T::of(1.0);
+    let (k, r, low) = reduce(T::select(limit.lt(x), limit, x));
+    scale(exp_reduced(r, low), k - T::of(1.0))
 }
 
 /// `e^-x` for `x >= 0`.
@@ -76,7 +85,8 @@ pub(crate) fn expm1<T: Float>(x: T) -> T {
     // Half of the power of two: all of it overflows before the result does.
     let half = T::pow2(k - T::of(1.0));
     let result = T::of(2.0) * (half * p + (half - T::of(0.5)));
-    T::select(x.eq(T::of(0.0)), x, result)
+    // The halves of tiny results are subnormal.
+    T::select(x.abs().lt(T::of(1e-20)), x, result)
 }
 
 /// `1 / (1 + e^-x)`, for negative `x` with `e = e^x` as `e / (1 + e)`.
@@ -89,15 +99,11 @@ pub(crate) fn sigmoid<T: Float>(x: T) -> T {
     T::select(x.lt(T::of(-0.7)), e - e * quotient, quotient)
 }
 
-/// `tanh x`: a polynomial near 0, `1 - 2 / (e^2x + 1)` elsewhere.
+/// `k` and `e^r` for `e^(x + low) = 2^k e^r`, as long as the result and its reciprocal are finite.
 #[inline(always)]
-pub(crate) fn tanh<T: Float>(x: T) -> T {
-    let (one, two) = (T::of(1.0), T::of(2.0));
-    let a = x.abs();
-    let z = a * a;
-    let near = a + a * z * T::tanh_tail(z);
-    let limit = T::of(22.0);
-    let (k, r, _) = reduce(two * T::select(limit.lt(a), limit, a));
-    let far = one - two / (exp_reduced(r, T::of(-0.0)) * T::pow2(k) + one);
-    T::select(a.lt(T::of(0.625)), near, far).with_sign_of(x)
+pub(super) fn exp_parts(x: Dd) -> (f64, Dd) {
+    let (k, r, low) = reduce(x.hi);
+    let sum = 1.0 + r;
+    let tail = (r - (sum - 1.0)) + r * r * f64::exp_tail(r);
+    (k, fast_two_sum(sum, tail + (low + x.lo) * (sum + tail)))
 }
