@@ -36,7 +36,7 @@ pub use autograd::{GradOptions, grad, grad_with, jvp};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
-pub use ops::elementwise::{IntoOperand, Operand};
+pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};
 pub use random::manual_seed;
 pub use shape::{IntoDims, IntoShape, MAX_RANK, Shape};
 pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};

@@ -1,3 +1,4 @@
 //! Integration tests of wengert, one binary.
 
+mod reference;
 mod samples;

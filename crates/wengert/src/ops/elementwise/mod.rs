@@ -15,7 +15,7 @@ use wengert_kernels::map::{Map3, Map5, map3, map5};
 use wengert_kernels::{Real, map};
 
 use self::blocks::{Source, for_blocks, for_short_blocks};
-pub use self::rows::Elementwise;
+pub use self::rows::{Elementwise, pow, xlogy};
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::ops::{Op, reduce};
@@ -212,6 +212,11 @@ pub trait IntoOperand<E> {
 impl<E: Element> IntoOperand<E> for TensorBase<E> {
     fn operand(self) -> Operand<E> {
         Operand::Tensor(self)
+    }
+}
+impl<E: Element> IntoOperand<E> for Operand<E> {
+    fn operand(self) -> Self {
+        self
     }
 }
 macro_rules! numbers {

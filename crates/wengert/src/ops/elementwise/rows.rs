@@ -14,7 +14,10 @@
 
 use wengert_kernels::Real;
 
-use super::{Formula, Needs, Row, Vals, needs, row};
+use super::{Formula, IntoOperand, Needs, Row, Vals, needs, row};
+use crate::element::FloatElement;
+use crate::error::unwrap;
+use crate::tensor::TensorBase;
 
 /// `2 / sqrt(pi)`
 const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
@@ -537,4 +540,22 @@ crate::error::twins! {
             super::choose(self, yes.operand(), no.operand())
         }
     }
+}
+
+/// `base^exponent`, either of which may be a number: `pow(2.0, x)`.
+///
+/// # Panics
+/// If the shapes do not broadcast, or both are numbers; see [`TensorBase::pow`](crate::TensorBase::pow).
+#[track_caller]
+pub fn pow<E: FloatElement>(base: impl IntoOperand<E>, exponent: impl IntoOperand<E>) -> TensorBase<E> {
+    unwrap(super::binary(Elementwise::Pow, base, exponent))
+}
+
+/// `a ln b`, either of which may be a number, and 0 where `a` is 0 (unless `b` is NaN).
+///
+/// # Panics
+/// If the shapes do not broadcast, or both are numbers; see [`TensorBase::xlogy`](crate::TensorBase::xlogy).
+#[track_caller]
+pub fn xlogy<E: FloatElement>(a: impl IntoOperand<E>, b: impl IntoOperand<E>) -> TensorBase<E> {
+    unwrap(super::binary(Elementwise::Xlogy, a, b))
 }

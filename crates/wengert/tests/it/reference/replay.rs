@@ -1,0 +1,281 @@
+//! Computes one case and says what differs.
+
+use serde_json::Value as Json;
+use wengert::{BoolTensor, FloatElement, GradOptions, IndexTensor, Scope, TensorBase, grad_with, jvp};
+
+use super::call::number;
+use super::{Call, Family, Number, Outputs, Value, op_of};
+
+/// What differs in one case; `None` if the family does not know the operation.
+pub fn differences(family: &Family, case: &Json) -> Option<Vec<String>> {
+    let inputs = case["inputs"].as_array().expect("inputs");
+    if inputs.iter().any(|input| input["dtype"] == "f32") {
+        Replay::<f32>::run(family, case)
+    } else {
+        Replay::<f64>::run(family, case)
+    }
+}
+
+/// One case being replayed.
+struct Replay<'a, E> {
+    family: &'a Family,
+    case: &'a Json,
+    inputs: Vec<(&'a str, Value<E>)>,
+    found: Vec<String>,
+}
+
+impl<'a, E: Number> Replay<'a, E> {
+    fn run(family: &'a Family, case: &'a Json) -> Option<Vec<String>> {
+        let _scope = Scope::enter();
+        let mut replay = Self { family, case, inputs: inputs(case), found: Vec::new() };
+        let outputs = replay.call(&replay.inputs)?;
+        replay.values(&outputs);
+        if case.get("seeds").is_some() && replay.found.is_empty() {
+            replay.gradients(&outputs);
+        }
+        Some(replay.found)
+    }
+
+    fn call(&self, inputs: &[(&str, Value<E>)]) -> Option<Outputs<E>> {
+        let kwargs = self.case["kwargs"].as_object().expect("keyword arguments");
+        E::in_family(self.family, &Call { op: op_of(self.case), inputs, kwargs })
+    }
+
+    /// Compares values, shapes and names.
+    fn values(&mut self, outputs: &[Value<E>]) {
+        let expected = self.case["outputs"].as_array().expect("outputs");
+        if outputs.len() != expected.len() {
+            self.found.push(format!("{} outputs instead of {}", outputs.len(), expected.len()));
+            return;
+        }
+        let named = !self.family.other_names.contains(&op_of(self.case));
+        for (k, (output, expected)) in outputs.iter().zip(expected).enumerate() {
+            let what = format!("output {k}");
+            let shape: Vec<usize> =
+                expected["shape"].as_array().into_iter().flatten().map(|n| n.as_u64().unwrap() as usize).collect();
+            let (own, numbers, dtype) = read(*output);
+            if own != shape || dtype != expected["dtype"] {
+                let wanted = &expected["dtype"];
+                self.found.push(format!("{what}: {dtype} of shape {own:?} instead of {wanted} of {shape:?}"));
+                continue;
+            }
+            self.compare(&what, Some(numbers), &expected["data"]);
+            if let (Value::Float(output), true) = (output, named) {
+                let (own, wanted) = (output.grad_fn(), expected.get("grad_fn").and_then(Json::as_str));
+                if own != wanted {
+                    self.found.push(format!("{what}: grad_fn {own:?} instead of {wanted:?}"));
+                }
+            }
+        }
+    }
+
+    /// Compares everything that has to do with derivatives.
+    fn gradients(&mut self, outputs: &[Value<E>]) {
+        let case = self.case;
+        let smooth: Vec<(usize, TensorBase<E>, TensorBase<E>)> = (0..outputs.len())
+            .filter_map(|k| match outputs[k] {
+                Value::Float(y) if !case["seeds"][k].is_null() => {
+                    Some((k, y, TensorBase::from_slice(&floats::<E>(&case["seeds"][k]), y.shape())))
+                }
+                _ => None,
+            })
+            .collect();
+        if let Some((k, ..)) = smooth.iter().find(|(_, y, _)| !y.requires_grad()) {
+            self.found.push(format!("output {k} requires no gradient"));
+            return;
+        }
+        let wanted: Vec<(usize, TensorBase<E>)> = self.wanted();
+        for (_, y, seed) in &smooth {
+            y.backward_with(*seed);
+        }
+        for &(k, x) in &wanted {
+            let grad = x.grad().map(|grad| read(Value::Float(grad)).1);
+            self.compare(&format!("gradient {k}"), grad, &case["grads"][k]);
+        }
+        let mut recorded: Vec<Option<TensorBase<E>>> = vec![None; wanted.len()];
+        let leaves: Vec<TensorBase<E>> = wanted.iter().map(|&(_, x)| x).collect();
+        for (_, y, seed) in &smooth {
+            let options = GradOptions { create_graph: true, allow_unused: true };
+            let grads =
+                grad_with(*y, &leaves, Some(*seed), options).unwrap_or_else(|error| panic!("recorded: {error}"));
+            for (total, grad) in recorded.iter_mut().zip(grads) {
+                *total = total.map_or(grad, |total| Some(grad.map_or(total, |grad| total + grad)));
+            }
+        }
+        for (&(k, _), grad) in wanted.iter().zip(&recorded) {
+            self.compare(&format!("recorded gradient {k}"), grad.map(|g| read(Value::Float(g)).1), &case["grads"][k]);
+        }
+        if case.get("weights").is_some() {
+            let weights: Vec<TensorBase<E>> = wanted
+                .iter()
+                .map(|&(k, x)| TensorBase::from_slice(&floats::<E>(&case["weights"][k]), x.shape()))
+                .collect();
+            self.forward(&smooth, &leaves, &weights);
+            self.second(&leaves, &recorded, &weights);
+        }
+    }
+
+    /// The inputs that ask for a gradient, with their numbers.
+    fn wanted(&self) -> Vec<(usize, TensorBase<E>)> {
+        let wanted = |(k, (_, value)): (usize, &(&str, Value<E>))| match value {
+            Value::Float(x) if self.case["inputs"][k].get("grad").is_some() => Some((k, *x)),
+            _ => None,
+        };
+        self.inputs.iter().enumerate().filter_map(wanted).collect()
+    }
+
+    /// The inputs with other tensors for those that ask for a gradient.
+    fn with_leaves(&self, leaves: &[TensorBase<E>]) -> Vec<(&'a str, Value<E>)> {
+        let wanted = self.wanted();
+        let again = |(k, &(name, value)): (usize, &(&'a str, Value<E>))| {
+            let source = self.case["inputs"][k]["same_as"].as_u64().map_or(k, |source| source as usize);
+            let place = wanted.iter().position(|&(wanted, _)| wanted == source);
+            (name, place.map_or(value, |place| Value::Float(leaves[place])))
+        };
+        self.inputs.iter().enumerate().map(again).collect()
+    }
+
+    /// Compares the Jacobian-vector products.
+    fn forward(
+        &mut self,
+        smooth: &[(usize, TensorBase<E>, TensorBase<E>)],
+        leaves: &[TensorBase<E>],
+        weights: &[TensorBase<E>],
+    ) {
+        for &(output, ..) in smooth {
+            let (_, tangent) = jvp(
+                |primals| {
+                    let inputs = self.with_leaves(primals);
+                    match self.call(&inputs).expect("known above")[output] {
+                        Value::Float(y) => y,
+                        _ => unreachable!("an output with a seed holds floats"),
+                    }
+                },
+                leaves,
+                weights,
+            );
+            self.compare_or_zero(&format!("jvp {output}"), Some(tangent), &self.case["jvp"][output]);
+        }
+    }
+
+    /// Compares the gradients of the weighed gradients.
+    fn second(&mut self, leaves: &[TensorBase<E>], grads: &[Option<TensorBase<E>>], weights: &[TensorBase<E>]) {
+        let mut total: Option<TensorBase<E>> = None;
+        for (grad, weight) in grads.iter().zip(weights) {
+            if let Some(grad) = grad.filter(|grad| grad.requires_grad()) {
+                let term = (grad * *weight).sum();
+                total = Some(total.map_or(term, |total| total + term));
+            }
+        }
+        let options = GradOptions { create_graph: false, allow_unused: true };
+        let found = match total {
+            Some(total) => grad_with(total, leaves, None, options).unwrap_or_else(|error| panic!("second: {error}")),
+            None => vec![None; leaves.len()],
+        };
+        for ((k, _), grad) in self.wanted().into_iter().zip(found) {
+            self.compare_or_zero(&format!("second derivative {k}"), grad, &self.case["grads2"][k]);
+        }
+    }
+
+    /// As [`Self::compare`]; what is zero by structure may be zeros or nothing.
+    fn compare_or_zero(&mut self, what: &str, found: Option<TensorBase<E>>, expected: &Json) {
+        let numbers = found.map(|found| read(Value::Float(found)).1);
+        let zeros = |json: &Json| json.as_array().into_iter().flatten().all(|n| number(n) == 0.0);
+        match numbers {
+            None if zeros(expected) => {}
+            Some(numbers) if expected.is_null() => {
+                if let Some(worst) = numbers.iter().find(|n| **n != 0.0) {
+                    self.found.push(format!("{what}: {worst} instead of zeros by structure"));
+                }
+            }
+            numbers => self.compare(what, numbers, expected),
+        }
+    }
+
+    /// Reports the worst difference.
+    fn compare(&mut self, what: &str, found: Option<Vec<f64>>, expected: &Json) {
+        let (found, expected) = match (found, expected.is_null()) {
+            (None, true) => return,
+            (None, false) => return self.found.push(format!("{what}: none instead of {expected}")),
+            (Some(found), true) => return self.found.push(format!("{what}: {found:?} instead of none")),
+            (Some(found), false) => {
+                (found, expected.as_array().expect("a list").iter().map(number).collect::<Vec<f64>>())
+            }
+        };
+        if found.len() != expected.len() {
+            return self.found.push(format!("{what}: {} elements instead of {}", found.len(), expected.len()));
+        }
+        let finite = expected.iter().filter(|e| e.is_finite()).fold(0.0, |most: f64, e| most.max(e.abs()));
+        let (relative, absolute) = E::TOLERANCE;
+        let excess = |(&f, &e): (&f64, &f64)| match (f.is_nan(), e.is_nan()) {
+            (true, true) => 0.0,
+            (false, false) if f == e => 0.0,
+            (false, false) if f.is_finite() && e.is_finite() => {
+                (f - e).abs() / (relative * e.abs() + absolute * finite.min(1.0))
+            }
+            _ => f64::INFINITY,
+        };
+        let excesses: Vec<f64> = found.iter().zip(&expected).map(excess).collect();
+        let wrong = excesses.iter().filter(|excess| **excess > 1.0).count();
+        if let Some(worst) = (0..found.len()).max_by(|&i, &j| excesses[i].total_cmp(&excesses[j]))
+            && wrong > 0
+        {
+            let (f, e, n) = (found[worst], expected[worst], found.len());
+            self.found.push(format!("{what}: {f:e} instead of {e:e} at {worst} ({wrong} of {n} differ)"));
+        }
+    }
+}
+
+fn floats<E: FloatElement>(json: &Json) -> Vec<E> {
+    json.as_array().expect("a list").iter().map(|n| E::of(number(n))).collect()
+}
+
+/// Shape, elements and type of a tensor.
+fn read<E: Number>(value: Value<E>) -> (Vec<usize>, Vec<f64>, &'static str) {
+    match value {
+        Value::Float(x) => {
+            let name = if size_of::<E>() == 4 { "f32" } else { "f64" };
+            (x.shape().to_vec(), x.to_vec().into_iter().map(Into::into).collect(), name)
+        }
+        Value::Index(x) => (x.shape().to_vec(), x.to_vec().into_iter().map(|n| n as f64).collect(), "i64"),
+        Value::Mask(x) => {
+            (x.shape().to_vec(), x.to_vec().into_iter().map(|b| f64::from(u8::from(b))).collect(), "bool")
+        }
+    }
+}
+
+/// The inputs as leaves, laid out as they ask.
+fn inputs<E: Number>(case: &Json) -> Vec<(&str, Value<E>)> {
+    let mut inputs: Vec<(&str, Value<E>)> = Vec::new();
+    for input in case["inputs"].as_array().expect("inputs") {
+        let name = input["name"].as_str().expect("a name");
+        let value = match input.get("same_as") {
+            Some(place) => inputs[place.as_u64().expect("a place") as usize].1,
+            None => leaf(input),
+        };
+        inputs.push((name, value));
+    }
+    inputs
+}
+
+fn leaf<E: Number>(input: &Json) -> Value<E> {
+    let list: Vec<f64> = input["data"].as_array().expect("a list").iter().map(number).collect();
+    let shape: Vec<usize> =
+        input["shape"].as_array().expect("a shape").iter().map(|n| n.as_u64().expect("a length") as usize).collect();
+    match input["dtype"].as_str() {
+        Some("i64") => {
+            Value::Index(IndexTensor::from_slice(&list.iter().map(|&n| n as i64).collect::<Vec<_>>(), &shape))
+        }
+        Some("bool") => {
+            Value::Mask(BoolTensor::from_slice(&list.iter().map(|&n| n != 0.0).collect::<Vec<_>>(), &shape))
+        }
+        _ => {
+            let list: Vec<E> = list.into_iter().map(E::of).collect();
+            let mut x = TensorBase::from_slice(&list, &shape);
+            if input.get("layout").is_some() {
+                x = x.transpose(-1, -2).contiguous().transpose(-1, -2);
+            }
+            Value::Float(x.requires_grad_(input.get("grad").is_some()))
+        }
+    }
+}
