@@ -1,0 +1,44 @@
+# `just` lists the recipes. Each is a step of .ci/run, which works without `just`.
+
+_default:
+    @just --list
+
+# Everything that decides whether a change lands
+ci:
+    bash .ci/run ci
+
+# Formatting
+fmt:
+    bash .ci/run fmt
+
+# Lints, warnings denied
+clippy:
+    bash .ci/run clippy
+
+# API documentation, warnings denied
+doc:
+    bash .ci/run doc
+
+# All tests
+test:
+    bash .ci/run test
+
+# Benchmarks, built and run once
+bench:
+    bash .ci/run bench
+
+# Every example
+examples:
+    bash .ci/run examples
+
+# The digits by the convolutional network
+cnn:
+    bash .ci/run cnn
+
+# Every f32 input of the unary functions (hours)
+ulp-f32:
+    bash .ci/run ulp_f32
+
+# The book
+book:
+    mdbook build docs
