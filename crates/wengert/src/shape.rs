@@ -146,7 +146,7 @@ impl DimSet {
     }
 
     pub(crate) fn contains(self, dim: usize) -> bool {
-        self.0 >> dim & 1 == 1
+        u16::from(self.0) >> dim & 1 == 1
     }
 
     /// The shape that is left: reduced dimensions are 1 with `keepdim`, gone without.

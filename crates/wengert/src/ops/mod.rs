@@ -117,6 +117,7 @@ structured! {
     Slice = movement::slice::Slice,
     AsStrided = movement::strided::AsStrided,
     FromStrided = movement::strided::FromStrided,
+    Mean = reduce::mean::Mean,
     Sum = reduce::sum::Sum,
     Matmul = linalg::matmul::Matmul,
 }

@@ -1,15 +1,85 @@
 //! Reductions.
+//!
+//! A reduction sees its contiguous operand as `[outer, n, inner]` and reduces `n`, one run of adjacent dimensions: [`Over`] says
+//! which. A reduction over several runs is made of several (sums), or the dimensions are brought together first.
 
+pub(crate) mod mean;
 pub(crate) mod sum;
 
 use smallvec::SmallVec;
 use wengert_kernels::{map, reduce};
 
-use crate::element::FloatElement;
+use crate::element::{Element, FloatElement};
 use crate::error::Result;
-use crate::shape::DimSet;
+use crate::shape::{DimSet, Shape};
 use crate::tape::Tape;
 use crate::tape::arena::{Storage, lend};
+use crate::tensor::TensorBase;
+
+/// What a reduction is taken over.
+#[derive(Clone, Copy)]
+pub(crate) struct Over {
+    /// The operand's dimensions that are reduced: one run, or none.
+    run: DimSet,
+    /// Where dimensions of length 1 stand in the result: all places of reduced dimensions with `keepdim`, else none.
+    kept: DimSet,
+    /// Whether all elements were asked for, not dimensions: print shows another name.
+    pub whole: bool,
+}
+
+impl Over {
+    /// Over dimensions that are one run, or none.
+    pub fn run(run: DimSet, keepdim: bool) -> Self {
+        Self { run, kept: if keepdim { run } else { DimSet::none() }, whole: false }
+    }
+
+    /// Over all dimensions of a tensor of rank `rank`, as the method without arguments.
+    pub fn whole(rank: usize) -> Self {
+        Self { whole: true, ..Self::run(DimSet::all(rank), false) }
+    }
+
+    /// The lengths before, in and after the run.
+    pub fn around(&self, shape: &[usize]) -> [usize; 3] {
+        match runs(dims_of(self.run, shape.len()))[..] {
+            [] => [shape.iter().product(), 1, 1],
+            [(first, last)] => around(shape, first, last),
+            _ => panic!("reductions over several runs of dimensions are made one by one"),
+        }
+    }
+
+    /// The result's shape for an operand of shape `shape`.
+    pub fn output(&self, shape: &[usize]) -> Shape {
+        let mut rest = (0..shape.len()).filter(|&d| !self.run.contains(d)).map(|d| shape[d]);
+        let mut out = Shape::default();
+        loop {
+            let length = if self.kept.contains(out.len()) { Some(1) } else { rest.next() };
+            match length {
+                Some(length) => out.dims_mut().push(length),
+                None => return out,
+            }
+        }
+    }
+
+    /// A tensor of the result's shape with the operand's number of dimensions, so that it broadcasts to the operand's `shape`.
+    pub fn beside<E: Element>(&self, result: TensorBase<E>, shape: &[usize]) -> Result<TensorBase<E>> {
+        result.try_reshape(self.run.reduce(shape, true))
+    }
+
+    /// A tensor of the result's shape as a view of the operand's `shape`, repeated along the run.
+    pub fn spread<E: Element>(&self, result: TensorBase<E>, shape: &[usize]) -> Result<TensorBase<E>> {
+        self.beside(result, shape)?.try_expand(shape)
+    }
+
+    /// The sums over the run of a tensor of the operand's shape, which broadcast to that shape.
+    pub fn total_beside<E: FloatElement>(&self, x: TensorBase<E>) -> Result<TensorBase<E>> {
+        x.try_sum_dims(self.run, true)
+    }
+
+    /// The sums over the run of a tensor of the operand's shape, of the result's shape.
+    pub fn total<E: FloatElement>(&self, x: TensorBase<E>) -> Result<TensorBase<E>> {
+        self.total_beside(x)?.try_reshape(self.output(&x.try_shape()?))
+    }
+}
 
 /// The dimensions in which `to`, right-aligned, is shorter than `from`.
 pub(crate) fn broadcast_dims(from: &[usize], to: &[usize]) -> SmallVec<[usize; 8]> {

@@ -1,7 +1,7 @@
 //! Sums.
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use super::{around, broadcast_dims, dims_of, runs};
+use super::{Over, broadcast_dims, dims_of, runs};
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
@@ -11,29 +11,15 @@ use crate::tensor::TensorBase;
 /// The sum over one run of adjacent dimensions, which become 1 or go.
 pub(crate) struct Sum;
 
-/// Over what.
-#[derive(Clone, Copy)]
-pub(crate) struct Over {
-    pub dims: DimSet,
-    pub keepdim: bool,
-}
-
-impl Over {
-    /// The run of dimensions in `shape`: lengths before, in and after it.
-    pub fn around(&self, shape: &[usize]) -> [usize; 3] {
-        match runs(dims_of(self.dims, shape.len()))[..] {
-            [] => [shape.iter().product(), 1, 1],
-            [(first, last)] => around(shape, first, last),
-            _ => panic!("reductions over several runs of dimensions are made one by one"),
-        }
-    }
-}
-
 impl Operation for Sum {
     const OP: Structured = Structured::Sum;
     const NAME: &'static str = "sum";
     const GRAD_FN: &'static str = "SumBackward0";
     type Attrs = Over;
+
+    fn grad_fn(over: &Over) -> &'static str {
+        if over.whole { "SumBackward0" } else { "SumBackward1" }
+    }
 
     fn cases() -> Vec<Case> {
         vec![
@@ -46,7 +32,7 @@ impl Operation for Sum {
 
 impl<E: FloatElement> Compute<E> for Sum {
     fn output(inputs: &[Layout], over: &Over) -> Result<Shape> {
-        Ok(over.dims.reduce(inputs[0].shape(), over.keepdim))
+        Ok(over.output(inputs[0].shape()))
     }
 
     fn forward(inputs: &[Input<'_>], over: &Over, out: &mut [E]) {
@@ -57,35 +43,44 @@ impl<E: FloatElement> Compute<E> for Sum {
 impl<E: FloatElement> Derivative<E> for Sum {
     fn backward(cx: &mut Backward<'_, E>, over: &Over) -> Result<()> {
         let shape = cx.shape(0)?;
-        let g = cx.grad().try_reshape(over.dims.reduce(&shape, true))?.try_expand(&shape)?;
+        let g = over.spread(cx.grad(), &shape)?;
         cx.add(0, g)
     }
 
     fn tangent(cx: &Forward<'_, E>, over: &Over) -> Result<TensorBase<E>> {
-        cx.tangent_or_zeros(0)?.try_sum_dims(over.dims, over.keepdim)
+        over.total(cx.tangent_or_zeros(0)?)
     }
+}
+
+/// Sums over all but the first run of `dims`, and what is left to sum.
+pub(super) fn sum_all_but_one_run<E: FloatElement>(
+    x: TensorBase<E>,
+    dims: DimSet,
+    keepdim: bool,
+) -> Result<(TensorBase<E>, Over)> {
+    let mut x = x.try_contiguous()?;
+    let runs = runs(dims_of(dims, x.try_shape()?.len()));
+    // From the last run on, so that the numbers of the others stay.
+    for &(first, last) in runs.iter().skip(1).rev() {
+        x = record::<Sum, E>(&[x.handle()], Over::run(DimSet::range(first, last), keepdim))?;
+    }
+    let first = runs.first().map_or(DimSet::none(), |&(first, last)| DimSet::range(first, last));
+    Ok((x, Over::run(first, keepdim)))
 }
 
 twins! {
     impl[E: FloatElement] TensorBase<E> {
         /// The sum of all elements, of rank 0; 0 for none.
         pub fn sum | try_sum(self) -> TensorBase<E> {
-            self.try_sum_dims((), false)
+            let x = self.try_contiguous()?;
+            record::<Sum, E>(&[x.handle()], Over::whole(x.try_shape()?.len()))
         }
 
         /// The sums over `dims` (one number, an array, `()` for all), which become 1 with `keepdim`, else go.
         pub fn sum_dims | try_sum_dims<D: IntoDims>(self, dims: D, keepdim: bool) -> TensorBase<E> {
-            let rank = self.try_shape()?.len();
-            let dims = dims.into_dim_set("sum", rank)?;
-            let mut current = self.try_contiguous()?;
-            let runs = runs(dims_of(dims, rank));
-            // From the last run on, so that the numbers of the others stay.
-            for &(first, last) in runs.iter().rev().take(runs.len().saturating_sub(1)) {
-                let dims = DimSet::range(first, last);
-                current = record::<Sum, E>(&[current.handle()], Over { dims, keepdim })?;
-            }
-            let dims = runs.first().map_or(DimSet::none(), |&(first, last)| DimSet::range(first, last));
-            record::<Sum, E>(&[current.handle()], Over { dims, keepdim })
+            let dims = dims.into_dim_set("sum", self.try_shape()?.len())?;
+            let (x, over) = sum_all_but_one_run(self, dims, keepdim)?;
+            record::<Sum, E>(&[x.handle()], over)
         }
 
         /// The sums over the dimensions that broadcasting `shape` to this tensor's shape would repeat: its adjoint.
