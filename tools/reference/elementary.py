@@ -57,6 +57,11 @@ def near_quarter_turns(r):
     return float(mp.nint(mpf(2) ** r.uniform(0, 1000)) * mp.pi / 2)
 
 
+def worst_turns(r):
+    """The f64 nearest to a multiple of pi/2 of all; a continued fraction finds it."""
+    return r.choice([6381956970095103.0 * 2.0**797, 1.5707963267948966, 1e22])
+
+
 UNARY = [
     ("exp", mp.exp, [uniform(-745.1, 709.78), exponential(1e-20, 1)]),
     ("exp2", lambda x: mpf(2) ** x, [uniform(-1074.9, 1023.99), exponential(1e-20, 1)]),
@@ -65,9 +70,9 @@ UNARY = [
     ("log2", lambda x: mp.log(x) / mp.log(2), [positive(TINY, HUGE), near(1, 0.5), uniform(0.5, 2)]),
     ("log10", mp.log10, [positive(TINY, HUGE), near(1, 0.5), uniform(0.5, 2)]),
     ("log1p", mp.log1p, [positive(1e-300, HUGE), uniform(-1, 1), exponential(1e-20, 1)]),
-    ("sin", mp.sin, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4)]),
-    ("cos", mp.cos, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4)]),
-    ("tan", mp.tan, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4)]),
+    ("sin", mp.sin, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4), worst_turns]),
+    ("cos", mp.cos, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4), worst_turns]),
+    ("tan", mp.tan, [exponential(1e-10, 1e3), exponential(1, HUGE), near_quarter_turns, uniform(-4, 4), worst_turns]),
     ("asin", mp.asin, [uniform(-1, 1), exponential(1e-300, 1), lambda r: 1 - 2 ** r.uniform(-52, -1)]),
     ("acos", mp.acos, [uniform(-1, 1), exponential(1e-20, 1), lambda r: 1 - 2 ** r.uniform(-52, -1)]),
     ("atan", mp.atan, [exponential(1e-300, HUGE), uniform(-4, 4)]),

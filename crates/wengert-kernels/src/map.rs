@@ -52,11 +52,17 @@ macro_rules! map {
             type Output = ();
             #[inline(always)]
             fn run(self) {
-                let n = self.out.len();
-                $(let $operand = &self.$operand[..n];)+
-                for i in 0..n {
-                    self.out[i] = self.formula.at($($operand[i]),+);
+                // The parameters, unlike the fields, say that `out` overlaps nothing: tables that a formula reads can be
+                // gathered.
+                #[inline(always)]
+                fn body<E: Copy, F: $formula<E>>(formula: F, $($operand: &[E],)+ out: &mut [E]) {
+                    let n = out.len();
+                    $(let $operand = &$operand[..n];)+
+                    for i in 0..n {
+                        out[i] = formula.at($($operand[i]),+);
+                    }
                 }
+                body(self.formula, $(self.$operand,)+ self.out)
             }
         }
     };

@@ -192,10 +192,10 @@ macro_rules! rounded_methods {
 
 impl Real for f32 {
     common!(f32);
-    methods!(sin = trig::sin_f32, cos = trig::cos_f32, tan = trig::tan_f32, erf = erf::erf_f32);
+    methods!(sin = trig::sin_f32, cos = trig::cos_f32, tan = trig::tan_f32, erf = erf::erf_f32, erfc = erf::erfc_f32);
     methods!(asinh = hyper::asinh_f32, acosh = hyper::acosh_f32, atanh = hyper::atanh_f32);
     rounded_methods!(log2 = log::log2, log10 = log::log10, asin = arc::asin, acos = arc::acos, atan = arc::atan);
-    rounded_methods!(sinh = hyper::sinh, cosh = hyper::cosh, erfc = erf::erfc);
+    rounded_methods!(sinh = hyper::sinh, cosh = hyper::cosh);
     binary_methods!(pow = pow::pow_f32, hypot = pow::hypot_f32);
 
     #[inline(always)]

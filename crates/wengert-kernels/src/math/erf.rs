@@ -21,9 +21,7 @@ pub(crate) fn erf_f32(x: f32) -> f32 {
 pub(crate) fn erf(x: f64) -> f64 {
     let a = x.abs();
     let near = a + a * poly(a * a, ERF_F64);
-    let c = if a > 6.0 { 6.0 } else { a };
-    let far = 1.0 - exp::exp_neg(c * c) * (0.5 + tail(c)) / c;
-    (if a < 1.0 { near } else { far }).copysign(x)
+    (if a < 1.0 { near } else { 1.0 - erfc_roughly(a) }).copysign(x)
 }
 
 /// `1 - erf x`.
@@ -36,6 +34,24 @@ pub(crate) fn erfc(x: f64) -> f64 {
     let far = if x < 0.0 { 2.0 - far } else { far };
     // Above, the difference loses digits.
     if a < 0.8 { near } else { far }
+}
+
+/// `erfc x` in `f32`, by way of `f64`.
+#[inline(always)]
+pub(crate) fn erfc_f32(x: f32) -> f32 {
+    let x = f64::from(x);
+    let a = x.abs();
+    let near = 1.0 - (x + x * poly(x * x, ERF_F64));
+    let far = erfc_roughly(a);
+    let far = if x < 0.0 { 2.0 - far } else { far };
+    (if a < 0.8 { near } else { far }) as f32
+}
+
+/// `erfc a` for `a >= 3/4`, with the rounding error of `a²` in the exponent, and next to nothing above 11.
+#[inline(always)]
+fn erfc_roughly(a: f64) -> f64 {
+    let clipped = if a > 11.0 { 11.0 } else { a };
+    exp::exp_neg(clipped * clipped) * (0.5 + tail(clipped)) / clipped
 }
 
 /// `erfc a` for `a >= 3/4`.
