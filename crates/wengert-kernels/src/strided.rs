@@ -122,7 +122,7 @@ mod tests {
         let data: Vec<i32> = (0..24).collect();
         let (shape, strides) = ([4, 3, 2], [1, 8, 4]);
         let all: Vec<i32> =
-            (0..4).flat_map(|i| (0..3).flat_map(move |j| (0..2).map(move |k| (i + 8 * j + 4 * k) as i32))).collect();
+            (0..4).flat_map(|i| (0..3).flat_map(move |j| (0..2).map(move |k| i + 8 * j + 4 * k))).collect();
         for start in 0..24 {
             let mut out = vec![0; 24 - start];
             pack(&data, &shape, &strides, start, &mut out);
