@@ -72,7 +72,11 @@ thread_local! {
 /// While the thread is being torn down, when its tape is gone.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Tape) -> Result<R>) -> Result<R> {
-    match TAPE.try_with(|tape| f(&mut tape.borrow_mut())) {
+    let run = |tape: &RefCell<Tape>| match tape.try_borrow_mut() {
+        Ok(mut tape) => f(&mut tape),
+        Err(_) => Err(error!(Value, "the tape is in use: the closure of `with_data` must not call tensor operations")),
+    };
+    match TAPE.try_with(run) {
         Ok(result) => result,
         Err(_) => Err(error!(Stale, "the tape of this thread is gone: the thread is ending")),
     }
