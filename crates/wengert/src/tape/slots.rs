@@ -1,6 +1,8 @@
 //! Gradient slots: the persistent gradients of leaves, and of tensors that retain theirs.
 
-use super::arena::Storage;
+use wengert_kernels::strided::pack;
+
+use super::arena::{Storage, lend};
 use super::{Entry, Flags, Handle, Meta, Tape};
 use crate::element::FloatElement;
 use crate::error::Result;
@@ -76,6 +78,29 @@ impl Tape {
         let storage = self.arena.alloc_at::<E>(level, numel, u32::MAX)?.publish();
         self.slots[slot].storage = Some(storage);
         Ok(storage)
+    }
+
+    /// The slot of entry `index` and the block with its gradient; `None` before the first backward.
+    pub fn gradient_block<E: FloatElement>(&mut self, index: u32) -> Result<Option<(usize, Storage)>> {
+        let Some(slot) = self.slot_of(index) else { return Ok(None) };
+        if self.slots[slot].state != Filling::Full {
+            return Ok(None);
+        }
+        let storage = self.slot_storage::<E>(slot)?;
+        if let Some(recorded) = self.slots[slot].recorded
+            && self.check(recorded).is_ok()
+        {
+            // The tensor that has the history is what the user sees and may have changed in place.
+            let value = self.resolve(recorded)?;
+            let layout = *self.layout(value);
+            lend(
+                self,
+                |tape| &tape.arena,
+                storage,
+                |out: &mut [E], tape| pack(tape.data(value), layout.shape(), layout.strides(), 0, out),
+            );
+        }
+        Ok(Some((slot, storage)))
     }
 
     /// Makes the slot's buffer count as written now, for entries that saved the gradient.

@@ -6,6 +6,7 @@ mod inplace;
 mod operators;
 mod read;
 mod real;
+mod update;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -56,17 +56,23 @@ pub(crate) fn assign<E: Element>(
     Ok(target)
 }
 
-fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
-    let layout = tape.layout(index);
+/// # Errors
+/// Several elements of the layout lie at one place, so that they can't be written one by one.
+pub(crate) fn check_overlap(op: &str, layout: &Layout) -> Result<()> {
     let overlaps = layout.shape().iter().zip(layout.strides()).any(|(&n, &stride)| n > 1 && stride == 0);
-    if overlaps {
-        return Err(error!(
-            InPlace,
-            "{op}: several elements of the written-to tensor of shape {:?} refer to one place in memory; call `contiguous()` \
-             before writing",
-            layout.shape()
-        ));
+    if !overlaps {
+        return Ok(());
     }
+    Err(error!(
+        InPlace,
+        "{op}: several elements of the written-to tensor of shape {:?} refer to one place in memory; call `contiguous()` \
+         before writing",
+        layout.shape()
+    ))
+}
+
+fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
+    check_overlap(op, tape.layout(index))?;
     let base = tape.arena.base(tape.storage(index));
     let is_tracked_leaf = |i: u32| tape.entry(i).op == Op::Leaf && tape.entry(i).flags.has(Flags::GRAD);
     let owner = if base < tape.len() { base } else { index };

@@ -1,0 +1,94 @@
+//! One pass over a parameter, its gradient and its buffers.
+
+use wengert::FloatElement;
+use wengert_kernels::simd::{self, Kernel};
+
+/// What happens to one element, and to its `N` buffered numbers.
+pub(crate) trait Formula<E, const N: usize>: Copy {
+    /// The new value and buffered numbers; mark the implementation `#[inline(always)]`.
+    fn at(self, value: E, grad: E, buffered: [E; N]) -> (E, [E; N]);
+}
+
+/// Applies a formula to every element.
+///
+/// # Panics
+/// If the slices differ in length.
+pub(crate) fn pass<E: FloatElement, const N: usize>(
+    formula: impl Formula<E, N>,
+    values: &mut [E],
+    grad: &[E],
+    buffers: [&mut [E]; N],
+) {
+    assert_eq!(values.len(), grad.len(), "slices of one length");
+    assert!(buffers.iter().all(|buffer| buffer.len() == grad.len()), "slices of one length");
+    simd::run(Pass { formula, values, grad, buffers });
+}
+
+struct Pass<'a, E, F, const N: usize> {
+    formula: F,
+    values: &'a mut [E],
+    grad: &'a [E],
+    buffers: [&'a mut [E]; N],
+}
+
+/// Elements that are read before any of them is written: a block that needs no proof that the slices are disjoint.
+const LANES: usize = 64;
+
+impl<E: FloatElement, F: Formula<E, N>, const N: usize> Kernel for Pass<'_, E, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { formula, values, grad, mut buffers } = self;
+        let whole = grad.len() / LANES * LANES;
+        for start in (0..whole).step_by(LANES) {
+            let mut value = [E::default(); LANES];
+            value.copy_from_slice(&values[start..][..LANES]);
+            let mut slope = [E::default(); LANES];
+            slope.copy_from_slice(&grad[start..][..LANES]);
+            let mut buffered = [[E::default(); LANES]; N];
+            for (block, buffer) in buffered.iter_mut().zip(&buffers) {
+                block.copy_from_slice(&buffer[start..][..LANES]);
+            }
+            for i in 0..LANES {
+                let new;
+                (value[i], new) = formula.at(value[i], slope[i], std::array::from_fn(|k| buffered[k][i]));
+                for (block, new) in buffered.iter_mut().zip(new) {
+                    block[i] = new;
+                }
+            }
+            values[start..][..LANES].copy_from_slice(&value);
+            for (block, buffer) in buffered.iter().zip(&mut buffers) {
+                buffer[start..][..LANES].copy_from_slice(block);
+            }
+        }
+        for i in whole..grad.len() {
+            let new;
+            (values[i], new) = formula.at(values[i], grad[i], std::array::from_fn(|k| buffers[k][i]));
+            for (buffer, new) in buffers.iter_mut().zip(new) {
+                buffer[i] = new;
+            }
+        }
+    }
+}
+
+/// The direction to descend: the gradient or, to maximise, its negative, with an L2 penalty's gradient added.
+#[derive(Clone, Copy)]
+pub(crate) struct Direction<E> {
+    sign: E,
+    decay: E,
+    decays: bool,
+}
+
+impl<E: FloatElement> Direction<E> {
+    pub(crate) fn new(maximize: bool, weight_decay: f64) -> Self {
+        let sign = E::of(if maximize { -1.0 } else { 1.0 });
+        Self { sign, decay: E::of(weight_decay), decays: weight_decay != 0.0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(self, value: E, grad: E) -> E {
+        let grad = self.sign * grad;
+        E::select(self.decays, grad + self.decay * value, grad)
+    }
+}

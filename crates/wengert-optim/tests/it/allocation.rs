@@ -1,0 +1,74 @@
+//! Steps allocate nothing and leave nothing on the tape.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use wengert::{Tensor, Tensor64, memory};
+use wengert_optim::{Adagrad, Adam, AdamW, Algorithm, Optimizer, RmsProp, Sgd};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations of this thread while `f` runs.
+fn allocations(f: impl FnOnce()) -> usize {
+    let before = COUNT.get();
+    f();
+    COUNT.get() - before
+}
+
+/// Steps with gradients, 100 of them after the second.
+fn check<E: wengert::FloatElement, A: Algorithm>(mut optimizer: Optimizer<E, A>) {
+    optimizer.params().for_each(|param| (param * param).sum().backward());
+    optimizer.step();
+    optimizer.step();
+    let before = memory::stats();
+    let found = allocations(|| (0..100).for_each(|_| optimizer.step()));
+    assert_eq!(found, 0, "{} allocates", A::NAME);
+    assert_eq!(memory::stats(), before, "{} leaves something on the tape", A::NAME);
+}
+
+#[test]
+fn steps_allocate_nothing() {
+    assert_ne!(allocations(|| drop(std::hint::black_box(vec![1]))), 0, "the allocator counts");
+    // The second parameter is strided.
+    let params = || {
+        let turned = Tensor::randn([3, 50]).t();
+        [Tensor::ones([70, 3]).requires_grad_(true), turned.requires_grad_(true)]
+    };
+    check(Sgd::new(params(), 0.1));
+    check(Sgd::new(params(), 0.1).momentum(0.9).nesterov(true));
+    check(Adam::new(params(), 0.1));
+    check(Adam::new(params(), 0.1).amsgrad(true));
+    check(AdamW::new([Tensor64::ones([9]).requires_grad_(true)], 0.1));
+    check(RmsProp::new(params(), 0.1).centered(true).momentum(0.9));
+    check(Adagrad::new(params(), 0.1));
+}

@@ -1,0 +1,4 @@
+//! Replays PyTorch's trajectories, and counts allocations.
+
+mod allocation;
+mod reference;
