@@ -8,13 +8,16 @@
 //! * [`simd`] runs a loop with the widest instruction set that this machine has.
 //! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
 //! * [`mod@gemm`] is the matrix product.
+//! * [`mod@softmax`] and [`cross_entropy`] are what networks need in one pass.
 
+pub mod cross_entropy;
 pub mod gemm;
 pub mod map;
 mod math;
 pub mod real;
 pub mod reduce;
 pub mod simd;
+pub mod softmax;
 pub mod strided;
 
 pub use real::Real;

@@ -189,7 +189,7 @@ pub fn argmin<E: Real<Mask = bool>>(x: &[E]) -> Option<usize> {
 
 /// The term `a`.
 #[derive(Clone, Copy)]
-struct First;
+pub(crate) struct First;
 
 impl<E> Map2<E> for First {
     #[inline(always)]
@@ -237,19 +237,26 @@ impl<E: Copy, F: Map2<E>, C: Combine<E>> Kernel for Fold<'_, E, F, C> {
     type Output = E;
     #[inline(always)]
     fn run(self) -> E {
-        if self.x.len() <= BLOCK {
-            return fold_block::<E, F, C>(self.term, self.x, self.y);
-        }
-        let mut tree = Tree::<E, C>::new();
-        for (x, y) in self.x.chunks(BLOCK).zip(self.y.chunks(BLOCK)) {
-            tree.push(fold_block::<E, F, C>(self.term, x, y));
-        }
-        tree.finish()
+        fold_inline::<E, F, C>(self.term, self.x, self.y)
     }
 }
 
+/// [`fold`] inside of another kernel.
 #[inline(always)]
-fn fold_block<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
+pub(crate) fn fold_inline<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
+    if x.len() <= BLOCK {
+        return fold_block::<E, F, C>(term, x, y);
+    }
+    let mut tree = Tree::<E, C>::new();
+    for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+        tree.push(fold_block::<E, F, C>(term, x, y));
+    }
+    tree.finish()
+}
+
+/// [`fold_inline`] of at most [`BLOCK`] elements.
+#[inline(always)]
+pub(crate) fn fold_block<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
     if x.len() < SHORT {
         return fold_short::<E, F, C>(term, x, y);
     }

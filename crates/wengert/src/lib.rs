@@ -42,6 +42,12 @@ pub use shape::{IntoDims, IntoShape, MAX_RANK, Shape};
 pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};
 pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorBase};
 
+/// Arguments of operations that have many: each has `Default`, so that a call names what it changes.
+pub mod options {
+    pub use crate::ops::nn::Reduction;
+    pub use crate::ops::nn::cross_entropy::{CrossEntropy, IntoTarget, Target};
+}
+
 /// How much the tape holds, and its limits.
 pub mod memory {
     pub use crate::tape::{Stats, set_budget, stats, trim};

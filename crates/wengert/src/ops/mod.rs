@@ -7,11 +7,12 @@
 pub(crate) mod elementwise;
 pub(crate) mod linalg;
 pub(crate) mod movement;
+pub(crate) mod nn;
 pub(crate) mod reduce;
 pub(crate) mod rule;
 
 use self::elementwise::Elementwise;
-pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, record, record_view};
+pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, compute_leaf, record, record_view};
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::Result;
@@ -119,5 +120,12 @@ structured! {
     FromStrided = movement::strided::FromStrided,
     Mean = reduce::mean::Mean,
     Sum = reduce::sum::Sum,
+    Linear = linalg::linear::Linear,
     Matmul = linalg::matmul::Matmul,
+    CrossEntropy = nn::cross_entropy::Loss,
+    CrossEntropyBackward = nn::cross_entropy::LossBackward,
+    LogSoftmax = nn::softmax::LogSoftmax,
+    LogSoftmaxBackward = nn::softmax::LogSoftmaxBackward,
+    Softmax = nn::softmax::Softmax,
+    SoftmaxBackward = nn::softmax::SoftmaxBackward,
 }

@@ -138,6 +138,27 @@ pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Att
     })
 }
 
+/// A tensor of `shape` without a history that `fill` computes of `inputs`.
+pub(crate) fn compute_leaf<T: Element>(
+    inputs: &[Handle],
+    shape: &[usize],
+    fill: impl FnOnce(&[Input<'_>], &mut [T]) -> Result<()>,
+) -> Result<TensorBase<T>> {
+    tape::with(|tape| {
+        let operands = resolve(tape, inputs)?;
+        let layout = Layout::contiguous(shape);
+        let mut fresh = tape.alloc::<T>(layout.numel())?;
+        let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
+        fill(&values, fresh.slice())?;
+        let storage = fresh.publish();
+        drop(values);
+        let meta = tape.arena.put(Meta::plain(layout))?;
+        let (scope, flags) = (tape.scope_id(), Flags::default());
+        let index = tape.push(Entry { scope, op: Op::Leaf, dtype: T::DTYPE, flags, a: 0, b: 0, storage, meta })?;
+        Ok(TensorBase::from_handle(tape.handle(index)))
+    })
+}
+
 /// Records a view, which shares its operand's storage.
 pub(crate) fn record_view<R: View, E: Element>(input: TensorBase<E>, attrs: R::Attrs) -> Result<TensorBase<E>> {
     tape::with(|tape| {

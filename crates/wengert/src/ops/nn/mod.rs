@@ -1,0 +1,26 @@
+//! What networks are made of: fused operations, each one entry.
+
+pub(crate) mod cross_entropy;
+pub(crate) mod softmax;
+
+use crate::error::{Result, error};
+
+/// How the losses of single elements become the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// One loss per element.
+    None,
+    /// Their mean; weighted losses are divided by the sum of their weights where PyTorch does so.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
+/// Checks that a number lies in `0 ..= 1`.
+fn check_fraction(op: &str, what: &str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(error!(Value, "{op}: {what} is {value}; expected 0 to 1"))
+}
