@@ -161,7 +161,7 @@ fn statistics<E: FloatElement>(operands: &[Handle], rule: &Rule) -> Result<Tenso
 /// Checks that every label is a class or the ignored one.
 pub(super) fn check_labels(op: &str, labels: &[i64], classes: usize, ignored: i64) -> Result<()> {
     let wrong = |&label: &i64| label != ignored && !(0..classes as i64).contains(&label);
-    match labels.iter().position(|label| wrong(label)) {
+    match labels.iter().position(wrong) {
         None => Ok(()),
         Some(place) => Err(error!(
             Index,

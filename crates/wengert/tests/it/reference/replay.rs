@@ -6,6 +6,9 @@ use wengert::{BoolTensor, FloatElement, GradOptions, IndexTensor, Scope, TensorB
 use super::call::number;
 use super::{Call, Family, Number, Outputs, Value, op_of};
 
+/// Numbers below this are what is left of two that cancel in one order of operations and not in another.
+const UNDERFLOW: f64 = 1e-300;
+
 /// What differs in one case; `None` if the family does not know the operation.
 pub fn differences(family: &Family, case: &Json) -> Option<Vec<String>> {
     let inputs = case["inputs"].as_array().expect("inputs");
@@ -211,7 +214,7 @@ impl<'a, E: Number> Replay<'a, E> {
             (true, true) => 0.0,
             (false, false) if f == e => 0.0,
             (false, false) if f.is_finite() && e.is_finite() => {
-                (f - e).abs() / (relative * e.abs() + absolute * finite.min(1.0))
+                (f - e).abs() / (relative * e.abs() + absolute * finite.min(1.0) + UNDERFLOW)
             }
             _ => f64::INFINITY,
         };
