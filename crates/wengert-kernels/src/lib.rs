@@ -7,15 +7,18 @@
 //!   polynomials that LLVM vectorises; a tensor handle implements it by recording.
 //! * [`simd`] runs a loop with the widest instruction set that this machine has.
 //! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
+//! * [`strided`], [`index`] and [`remap`] move elements.
 //! * [`mod@gemm`] is the matrix product.
 //! * [`mod@softmax`] and [`cross_entropy`] are what networks need in one pass.
 
 pub mod cross_entropy;
 pub mod gemm;
+pub mod index;
 pub mod map;
 mod math;
 pub mod real;
 pub mod reduce;
+pub mod remap;
 pub mod simd;
 pub mod softmax;
 pub mod strided;

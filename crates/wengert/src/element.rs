@@ -53,6 +53,9 @@ pub trait Element:
     /// The elements, if they are of this type.
     #[doc(hidden)]
     fn data(data: Data<'_>) -> Option<&[Self]>;
+    /// The sum; of truth values whether one of them holds, as PyTorch adds them.
+    #[doc(hidden)]
+    fn plus(self, other: Self) -> Self;
 }
 
 /// Elements of a type that is known at run time.
@@ -83,16 +86,24 @@ mod sealed {
 }
 
 macro_rules! elements {
-    ($($t:ty = $variant:ident,)+) => { $(
+    ($($t:ty = $variant:ident, $plus:expr;)+) => { $(
         impl Element for $t {
             const DTYPE: DType = DType::$variant;
             fn data(data: Data<'_>) -> Option<&[Self]> {
                 if let Data::$variant(slice) = data { Some(slice) } else { None }
             }
+            fn plus(self, other: Self) -> Self {
+                ($plus)(self, other)
+            }
         }
     )+ };
 }
-elements! { f32 = F32, f64 = F64, i64 = I64, bool = Bool, }
+elements! {
+    f32 = F32, |a, b| a + b;
+    f64 = F64, |a, b| a + b;
+    i64 = I64, i64::wrapping_add;
+    bool = Bool, |a, b| a | b;
+}
 
 impl FloatElement for f32 {
     fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<f32> {

@@ -37,8 +37,10 @@ pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
 pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};
+pub use ops::indexing::{IntoSource, Source};
+pub use ops::movement::cat::{cat, stack, try_cat, try_stack};
 pub use random::manual_seed;
-pub use shape::{IntoDims, IntoShape, MAX_RANK, Shape};
+pub use shape::{IntoDimList, IntoDims, IntoShape, MAX_RANK, Shape};
 pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};
 pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorBase};
 

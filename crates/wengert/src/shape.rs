@@ -191,6 +191,33 @@ impl IntoDims for DimSet {
     }
 }
 
+/// What can be given as dimensions whose order counts, or as distances along them: one number, an array or slice, `()` for none.
+pub trait IntoDimList {
+    /// The numbers.
+    fn into_dim_list(self) -> SmallVec<[isize; MAX_RANK]>;
+}
+
+impl IntoDimList for () {
+    fn into_dim_list(self) -> SmallVec<[isize; MAX_RANK]> {
+        SmallVec::new()
+    }
+}
+impl IntoDimList for isize {
+    fn into_dim_list(self) -> SmallVec<[isize; MAX_RANK]> {
+        SmallVec::from_slice(&[self])
+    }
+}
+impl<const N: usize> IntoDimList for [isize; N] {
+    fn into_dim_list(self) -> SmallVec<[isize; MAX_RANK]> {
+        SmallVec::from_slice(&self)
+    }
+}
+impl IntoDimList for &[isize] {
+    fn into_dim_list(self) -> SmallVec<[isize; MAX_RANK]> {
+        SmallVec::from_slice(self)
+    }
+}
+
 fn dim_set(op: &str, dims: &[isize], rank: usize) -> Result<DimSet> {
     if dims.is_empty() {
         return Ok(DimSet::all(rank));
@@ -321,6 +348,38 @@ impl Layout {
             }
         }
         Self::strided(shape, &strides[..shape.len()], self.offset)
+    }
+
+    /// The same elements, row-major, in `shape`, which has as many; `None` if no strides reach them in that order.
+    ///
+    /// Runs of dimensions that lie without gaps in each other are cut anew; every dimension of `shape` must fall into one run.
+    pub fn viewed_as(&self, shape: &[usize]) -> Option<Self> {
+        if self.numel == 0 || self.rank() == 0 {
+            let strides = Self::contiguous(shape).strides;
+            return Some(Self::strided(shape, &strides[..shape.len()], self.offset));
+        }
+        let mut strides = [0; MAX_RANK];
+        let mut to = shape.len();
+        let (mut step, mut run, mut done) = (self.strides[self.rank() - 1], 1, 1);
+        for d in (0..self.rank()).rev() {
+            run *= self.dims[d];
+            let ends = d == 0 || (self.dims[d - 1] != 1 && self.strides[d - 1] != run * step);
+            if !ends {
+                continue;
+            }
+            while to > 0 && (done < run || shape[to - 1] == 1) {
+                to -= 1;
+                strides[to] = done * step;
+                done *= shape[to];
+            }
+            if done != run {
+                return None;
+            }
+            if d > 0 {
+                (step, run, done) = (self.strides[d - 1], 1, 1);
+            }
+        }
+        (to == 0).then(|| Self::strided(shape, &strides[..shape.len()], self.offset))
     }
 
     /// The length of the storage from the offset to the last element reached.

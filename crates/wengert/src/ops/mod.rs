@@ -5,6 +5,7 @@
 //! tensor operations, so that the same rule serves the plain sweep (where it runs without recording) and `create_graph`.
 
 pub(crate) mod elementwise;
+pub(crate) mod indexing;
 pub(crate) mod linalg;
 pub(crate) mod movement;
 pub(crate) mod nn;
@@ -109,8 +110,13 @@ macro_rules! structured {
 }
 
 structured! {
+    Gather = indexing::gather::Gather,
+    Scatter = indexing::scatter::Scatter,
+    ScatterAdd = indexing::scatter::ScatterAdd,
+    MaskedFill = indexing::mask::MaskedFill,
     Assign = movement::assign::Assign,
     Cast = movement::cast::Cast,
+    Cat = movement::cat::Cat,
     Contiguous = movement::contiguous::Contiguous,
     Reshape = movement::reshape::Reshape,
     Permute = movement::permute::Permute,

@@ -16,7 +16,7 @@ use crate::display::{self, Gradient};
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::ops::Op;
-use crate::shape::Shape;
+use crate::shape::{Layout, Shape};
 use crate::tape::{self, Entry, Filling, Flags, Handle, Tape};
 
 /// A tensor of `f32`.
@@ -142,6 +142,14 @@ impl<E: Element> TensorBase<E> {
     /// Whether this tensor was computed from or is one that records derivatives, and its scope is open.
     pub fn is_alive(self) -> bool {
         tape::with(|tape| tape.check(self.handle())).is_ok()
+    }
+
+    /// Where the elements lie.
+    pub(crate) fn try_layout(self) -> Result<Layout> {
+        tape::with(|tape| {
+            let index = tape.resolve(self.handle())?;
+            Ok(*tape.layout(index))
+        })
     }
 
     fn entry(self) -> Result<Entry> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod assign;
 pub(crate) mod cast;
+pub(crate) mod cat;
 pub(crate) mod contiguous;
 pub(crate) mod expand;
 pub(crate) mod permute;
