@@ -309,7 +309,10 @@ impl Layout {
             layout.contiguous &= shape[d] == 1 || strides[d] == step;
             step *= shape[d];
         }
-        layout.contiguous |= layout.numel == 0;
+        if layout.numel == 0 {
+            // There is nothing to reach, and the offset of a part of an empty block would lie behind its end.
+            (layout.contiguous, layout.offset) = (true, 0);
+        }
         layout
     }
 

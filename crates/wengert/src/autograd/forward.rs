@@ -185,8 +185,8 @@ fn tangent_of<E: FloatElement>(
             for product in products {
                 let place = product.operand.checked_sub(start);
                 let Some(handle) = place.and_then(|place| tangents[place as usize]) else { continue };
-                let along = TensorBase::from_handle(handle).try_expand(&shape)?;
-                let term = elementwise::recorded(index, op, product.rule, along)?.try_expand(&shape)?;
+                let along = TensorBase::from_handle(handle).stretched(&shape)?;
+                let term = elementwise::recorded(index, op, product.rule, along)?.stretched(&shape)?;
                 total = Some(match total {
                     None => term,
                     Some(total) => total.try_add(term)?,

@@ -31,7 +31,7 @@ fn compare_tensors<E: Element>(
     f: impl Fn(E, E) -> bool,
 ) -> Result<TensorBase<bool>> {
     let shape = broadcast(op, &a.try_shape()?, &b.try_shape()?)?;
-    let (x, y) = (a.try_expand(&shape)?.try_to_vec()?, b.try_expand(&shape)?.try_to_vec()?);
+    let (x, y) = (a.stretched(&shape)?.try_to_vec()?, b.stretched(&shape)?.try_to_vec()?);
     let mask: Vec<bool> = x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect();
     TensorBase::try_from_slice(&mask, shape)
 }

@@ -93,7 +93,7 @@ impl<E: FloatElement> Neg for TensorBase<E> {
 /// Combines two masks whose shapes broadcast.
 fn combine(op: &str, a: TensorBase<bool>, b: TensorBase<bool>, f: fn(bool, bool) -> bool) -> Result<TensorBase<bool>> {
     let shape = broadcast(op, &a.try_shape()?, &b.try_shape()?)?;
-    let (x, y) = (a.try_expand(&shape)?.try_to_vec()?, b.try_expand(&shape)?.try_to_vec()?);
+    let (x, y) = (a.stretched(&shape)?.try_to_vec()?, b.stretched(&shape)?.try_to_vec()?);
     let both: Vec<bool> = x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect();
     TensorBase::try_from_slice(&both, shape)
 }

@@ -150,7 +150,7 @@ twins! {
             let without = |shape: &Shape| -> Shape { shape.iter().enumerate().map(|(d, &n)| if d == dim { 1 } else { n }).collect() };
             let mut common = crate::shape::broadcast(op, &without(&shape), &without(&own))?;
             common.dims_mut()[dim] = own[dim];
-            let index = indices.try_expand(&common)?;
+            let index = indices.stretched(&common)?;
             check(op, indices, dim, shape[dim])?;
             gathered(self, index, Places::along(&shape, dim, &common, Gather::GRAD_FN))
         }

@@ -88,7 +88,7 @@ twins! {
                     value.shape()
                 ));
             }
-            let mask = mask.try_expand(&shape)?.try_contiguous()?;
+            let mask = mask.stretched(&shape)?.try_contiguous()?;
             record::<MaskedFill, E>(&[self.try_contiguous()?.handle(), mask.handle(), value.handle()], form)
         }
 
@@ -96,7 +96,7 @@ twins! {
         pub fn masked_select | try_masked_select(self, mask: TensorBase<bool>) -> TensorBase<E> {
             let own = self.try_shape()?;
             let shape = broadcast("masked_select", &own, &mask.try_shape()?)?;
-            let chosen = mask.try_expand(&shape)?.try_to_vec()?;
+            let chosen = mask.stretched(&shape)?.try_to_vec()?;
             // Where the elements lie in this tensor, which is not copied to broadcast it.
             let layout = Layout::contiguous(&own).broadcast_to(&shape);
             let place = |mut i: usize| -> i64 {

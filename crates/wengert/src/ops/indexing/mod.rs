@@ -34,6 +34,12 @@ impl<E: Element> IntoSource<E> for TensorBase<E> {
     }
 }
 
+impl<E: Element> IntoSource<E> for Source<E> {
+    fn into_source(self) -> Source<E> {
+        self
+    }
+}
+
 impl<E: Element> IntoSource<E> for E {
     fn into_source(self) -> Source<E> {
         Source::Number(self)

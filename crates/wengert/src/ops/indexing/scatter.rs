@@ -216,7 +216,7 @@ fn joint_index(op: &str, shape: &[usize], indices: &[IndexTensor]) -> Result<Ind
     let mut joint = vec![0; common.numel()];
     for (dim, index) in indices.iter().enumerate() {
         let size = shape[dim] as i64;
-        for (to, i) in joint.iter_mut().zip(index.try_expand(&common)?.try_to_vec()?) {
+        for (to, i) in joint.iter_mut().zip(index.stretched(&common)?.try_to_vec()?) {
             if i < -size || i >= size {
                 return Err(error!(Index, "{op}: index {i} is out of range for dimension {dim} of size {size}"));
             }
@@ -235,7 +235,7 @@ twins! {
             let shape = index.try_shape()?;
             let (source, grad_fn) = match source.into_source() {
                 Source::Tensor(source) => (part("scatter", source, &shape)?, Scatter::GRAD_FN),
-                Source::Number(value) => (TensorBase::try_scalar(value)?.try_expand(&shape)?, "ScatterBackward1"),
+                Source::Number(value) => (TensorBase::try_scalar(value)?.stretched(&shape)?, "ScatterBackward1"),
             };
             let places = places_along("scatter", &self.try_shape()?, dim, index, grad_fn)?;
             written(self, source, index, places)
@@ -267,7 +267,7 @@ twins! {
             if broadcast(op, &own, &needed)? != needed {
                 return Err(error!(Shape, "{op}: values of shape {own:?} do not broadcast to the indexed shape {needed:?}"));
             }
-            let values = values.try_expand(&needed)?;
+            let values = values.stretched(&needed)?;
             if accumulate { added(Some(self), values, index, places) } else { written(self, values, index, places) }
         }
     }

@@ -42,7 +42,7 @@ pub(crate) fn assign<E: Element>(
             value.shape()
         ));
     }
-    let value = value.try_expand(&shape)?;
+    let value = value.stretched(&shape)?;
     tape::with(|tape| {
         let (to, from) = (tape.resolve(target.handle())?, tape.resolve(value.handle())?);
         let tracked =

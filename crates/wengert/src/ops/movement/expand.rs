@@ -42,15 +42,19 @@ impl<E: FloatElement> Derivative<E> for Expand {
     }
 }
 
+impl<E: Element> TensorBase<E> {
+    /// [`Self::expand`] where there is something to repeat; a tensor of that shape already stays as it is.
+    pub(crate) fn stretched(self, shape: &[usize]) -> Result<Self> {
+        if *self.try_shape()? == *shape { Ok(self) } else { self.try_expand(shape) }
+    }
+}
+
 twins! {
     impl[E: Element] TensorBase<E> {
         /// A view in which dimensions of length 1, and new leading ones, are repeated to make `shape`; no copy. PyTorch's
         /// `broadcast_to` is the same.
         pub fn expand | try_expand<S: IntoShape>(self, shape: S) -> TensorBase<E> {
             let (own, shape) = (self.try_shape()?, shape_of("expand", shape)?);
-            if own == shape {
-                return Ok(self);
-            }
             if broadcast("expand", &own, &shape)? != shape {
                 return Err(error!(Shape, "expand: shape {own:?} does not broadcast to {shape:?}"));
             }
