@@ -29,7 +29,7 @@ pub trait Real:
 
     /// `|x|`.
     fn abs(self) -> Self;
-    /// -1, 0 or 1 (0 for ±0, NaN for NaN).
+    /// -1, 0 or 1 (0 for ±0 and for NaN).
     fn sign(self) -> Self;
     /// The largest integer not above `x`.
     fn floor(self) -> Self;
@@ -41,9 +41,9 @@ pub trait Real:
     fn trunc(self) -> Self;
     /// C's `fmod`: the remainder of `self / other` with the sign of `self`.
     fn fmod(self, other: Self) -> Self;
-    /// The smaller one; NaN if either is NaN.
+    /// The smaller one, `self` if they are equal; NaN if either is NaN.
     fn minimum(self, other: Self) -> Self;
-    /// The larger one; NaN if either is NaN.
+    /// The larger one, `self` if they are equal; NaN if either is NaN.
     fn maximum(self, other: Self) -> Self;
 
     /// `√x`.
@@ -135,7 +135,7 @@ macro_rules! common {
             } else if self < 0.0 {
                 -1.0
             } else {
-                self * 0.0 + 0.0
+                0.0
             }
         }
         #[inline(always)]
@@ -146,13 +146,13 @@ macro_rules! common {
         // three times slower.
         #[inline(always)]
         fn minimum(self, other: Self) -> Self {
-            let smaller = if self < other { self } else { other };
-            <$t>::from_bits(smaller.to_bits() | if self != self { !0 } else { 0 })
+            let smaller = if other < self { other } else { self };
+            <$t>::from_bits(smaller.to_bits() | if other != other { !0 } else { 0 })
         }
         #[inline(always)]
         fn maximum(self, other: Self) -> Self {
-            let larger = if self > other { self } else { other };
-            <$t>::from_bits(larger.to_bits() | if self != self { !0 } else { 0 })
+            let larger = if other > self { other } else { self };
+            <$t>::from_bits(larger.to_bits() | if other != other { !0 } else { 0 })
         }
         methods!(abs = <$t>::abs, floor = <$t>::floor, ceil = <$t>::ceil, round = <$t>::round_ties_even);
         methods!(trunc = <$t>::trunc, sqrt = <$t>::sqrt, exp = exp::exp, exp2 = exp::exp2, expm1 = exp::expm1);

@@ -105,7 +105,7 @@ unary!(
     ceil = f64::ceil, [0.0, 0.0];
     round = f64::round_ties_even, [0.0, 0.0];
     trunc = f64::trunc, [0.0, 0.0];
-    sign = |x| if x == 0.0 { 0.0 } else { x.signum() }, [0.0, 0.0];
+    sign = |x| if x == 0.0 || x.is_nan() { 0.0 } else { x.signum() }, [0.0, 0.0];
 );
 
 binary!(

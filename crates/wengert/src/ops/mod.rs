@@ -43,7 +43,7 @@ impl Op {
     pub fn grad_fn(self, tape: &Tape, index: u32) -> &'static str {
         match self {
             Self::Leaf => "AccumulateGrad",
-            Self::Elementwise(op) => op.row().grad_fn,
+            Self::Elementwise(op) => op.row().grad_fn(tape.entry(index).flags),
             Self::Structured(op) => op.grad_fn(tape, index),
         }
     }

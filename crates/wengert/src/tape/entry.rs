@@ -14,7 +14,8 @@ impl Flags {
     pub const GRAD: Self = Self(1);
     /// Operand `a` is a number: `Entry::a` counts in the tape's constants.
     pub const CONST_A: Self = Self(2);
-    /// Operand `b`, and `c` if there is one, are numbers: `Entry::b` counts in the tape's constants.
+    /// Operand `b`, and `c` if there is one, are numbers: `Entry::b` counts in the tape's constants. With [`Flags::LIST`]: the
+    /// last operand was given as a number, and is a leaf of rank 0.
     pub const CONST_B: Self = Self(4);
     /// The operands are in `Meta::operands`.
     pub const LIST: Self = Self(8);

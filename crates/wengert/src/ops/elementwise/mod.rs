@@ -5,180 +5,28 @@
 //! sweep does the same with the vector-Jacobian products.
 
 mod blocks;
+mod formula;
+mod methods;
+mod product;
 mod rows;
 
-use std::marker::PhantomData;
-use std::ops::Range;
-
 use smallvec::SmallVec;
-use wengert_kernels::map::{Map3, Map5, map3, map5};
-use wengert_kernels::{Real, map};
 
-use self::blocks::{Source, for_blocks, for_short_blocks};
-pub use self::rows::{Elementwise, pow, xlogy};
+use self::blocks::{Source, for_blocks};
+pub use self::formula::{Kernels, Row};
+pub use self::methods::{pow, xlogy};
+pub(crate) use self::product::{differentiable, products, recorded, sweep};
+pub use self::rows::Elementwise;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
-use crate::ops::{Op, reduce};
+use crate::ops::Op;
 use crate::shape::{Layout, Shape, broadcast};
-use crate::tape::arena::{RefList, Storage, lend};
-use crate::tape::{self, Entry, Flags, Handle, Meta, Tape};
+use crate::tape::arena::{RefList, Storage};
+use crate::tape::{self, Entry, Flags, Meta, Tape};
 use crate::tensor::TensorBase;
 
 /// Elements per block: a few operands of it fit into the first-level cache.
 pub(crate) const BLOCK: usize = 1024;
-
-/// What a formula sees: the incoming derivative, the operands, and the value.
-#[derive(Clone, Copy)]
-#[doc(hidden)]
-pub struct Vals<R> {
-    pub g: R,
-    pub a: R,
-    pub b: R,
-    pub c: R,
-    pub y: R,
-}
-
-/// One row of the table, as a type.
-trait Formula: Copy + 'static {
-    const OP: Elementwise;
-    const NAME: &'static str;
-    const GRAD_FN: &'static str;
-    const DOC: &'static str;
-    const ARITY: usize;
-    const NEEDS: [Option<Needs>; 3];
-    const DOMAIN: &'static [Range<f64>];
-    fn value<R: Real>(v: Vals<R>) -> R;
-    /// The vector-Jacobian product for operand `K`.
-    fn vjp<const K: usize, R: Real>(v: Vals<R>) -> R;
-}
-
-/// Which of `a b c y` a vector-Jacobian product reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(hidden)]
-pub struct Needs(u8);
-
-impl Needs {
-    fn operand(self, k: usize) -> bool {
-        self.0 >> k & 1 == 1
-    }
-
-    fn value(self) -> bool {
-        self.0 >> 3 & 1 == 1
-    }
-}
-
-/// The rules of a row, `(of, needs)`, by operand; an operand without a rule has no derivative.
-const fn needs(rules: &[(&str, &[&str])]) -> [Option<Needs>; 3] {
-    let mut found = [None; 3];
-    let mut i = 0;
-    while i < rules.len() {
-        let (of, names) = rules[i];
-        let (mut bits, mut j) = (0, 0);
-        while j < names.len() {
-            bits |= match names[j].as_bytes()[0] {
-                b'a' => 1,
-                b'b' => 2,
-                b'c' => 4,
-                b'y' => 8,
-                b'g' => 0,
-                _ => panic!("a product reads g, a, b, c and y"),
-            };
-            j += 1;
-        }
-        found[(of.as_bytes()[1] - b'a') as usize] = Some(Needs(bits));
-        i += 1;
-    }
-    found
-}
-
-/// One row of the table, as data.
-#[doc(hidden)]
-pub struct Row {
-    pub op: Elementwise,
-    pub name: &'static str,
-    pub grad_fn: &'static str,
-    pub doc: &'static str,
-    pub arity: usize,
-    pub needs: [Option<Needs>; 3],
-    /// Where the gradient is tested, an interval per operand.
-    pub domain: &'static [Range<f64>],
-    pub f32: Kernels<f32>,
-    pub f64: Kernels<f64>,
-}
-
-impl Row {
-    /// Whether operand `k` has a derivative.
-    pub(crate) fn differentiable(&self, k: usize) -> bool {
-        self.needs[k].is_some()
-    }
-
-    /// Whether a derivative reads the first operand.
-    pub(crate) fn reads_first(&self) -> bool {
-        self.needs.iter().flatten().any(|needs| needs.operand(0))
-    }
-}
-
-/// The instances of one row for one element type.
-#[doc(hidden)]
-#[allow(clippy::type_complexity)]
-pub struct Kernels<E: 'static> {
-    value: fn([&[E]; 3], &mut [E]),
-    vjp: [fn([&[E]; 5], &mut [E]); 3],
-    record: [fn(Vals<TensorBase<E>>) -> TensorBase<E>; 3],
-}
-
-/// Makes a row of its formula.
-const fn row<F: Formula>() -> Row {
-    Row {
-        op: F::OP,
-        name: F::NAME,
-        grad_fn: F::GRAD_FN,
-        doc: F::DOC,
-        arity: F::ARITY,
-        needs: F::NEEDS,
-        domain: F::DOMAIN,
-        f32: kernels::<F, f32>(),
-        f64: kernels::<F, f64>(),
-    }
-}
-
-const fn kernels<F: Formula, E: FloatElement>() -> Kernels<E> {
-    Kernels {
-        value: |[a, b, c], out| map3(Value::<F>(PhantomData), a, b, c, out),
-        vjp: [
-            |[g, a, b, c, y], out| map5(Vjp::<F, 0>(PhantomData), g, a, b, c, y, out),
-            if F::ARITY > 1 {
-                |[g, a, b, c, y], out| map5(Vjp::<F, 1>(PhantomData), g, a, b, c, y, out)
-            } else {
-                |_, _| unreachable!("an operand that the row does not have")
-            },
-            if F::ARITY > 2 {
-                |[g, a, b, c, y], out| map5(Vjp::<F, 2>(PhantomData), g, a, b, c, y, out)
-            } else {
-                |_, _| unreachable!("an operand that the row does not have")
-            },
-        ],
-        record: [F::vjp::<0, TensorBase<E>>, F::vjp::<1, TensorBase<E>>, F::vjp::<2, TensorBase<E>>],
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Value<F>(PhantomData<F>);
-impl<F: Formula, E: Real> Map3<E> for Value<F> {
-    #[inline(always)]
-    fn at(self, a: E, b: E, c: E) -> E {
-        F::value(Vals { g: a, a, b, c, y: a })
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Vjp<F, const K: usize>(PhantomData<F>);
-impl<F: Formula, const K: usize, E: Real> Map5<E> for Vjp<F, K> {
-    #[inline(always)]
-    fn at(self, g: E, a: E, b: E, c: E, y: E) -> E {
-        F::vjp::<K, E>(Vals { g, a, b, c, y })
-    }
-}
 
 impl Elementwise {
     pub(crate) fn row(self) -> &'static Row {
@@ -340,6 +188,7 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
             let operands: RefList<u32> = tape.arena.put_list(&list)?;
             entry.meta = tape.arena.put(Meta { operands, ..Meta::plain(*layout) })?;
             entry.flags.set(Flags::LIST, true);
+            entry.flags.set(Flags::CONST_B, matches!(places[places.len() - 1], Place::Number(_)));
         }
     }
     Ok(())
@@ -430,176 +279,6 @@ fn places_of(tape: &Tape, index: u32, arity: usize) -> SmallVec<[Place; 3]> {
             0 => Place::Entry(entry.a),
             _ if const_b => Place::Number(tape.constant(entry.b + k - 1)),
             _ => Place::Entry(entry.b),
-        })
-        .collect()
-}
-
-/// One operand's share of a sweep over an elementwise entry.
-pub(crate) struct Product {
-    /// The operand's entry.
-    pub operand: u32,
-    /// Which operand it is of the row.
-    pub rule: usize,
-}
-
-/// The operands of entry `index` that need a gradient, after checking that the values it needs are unchanged.
-pub(crate) fn products(tape: &Tape, index: u32, op: Elementwise) -> Result<SmallVec<[Product; 3]>> {
-    let row = op.row();
-    let places = places_of(tape, index, row.arity);
-    let mut products = SmallVec::new();
-    for (rule, (&place, needs)) in places.iter().zip(row.needs).enumerate() {
-        let (Place::Entry(operand), Some(needs)) = (place, needs) else { continue };
-        if !tape.entry(operand).flags.has(Flags::GRAD) {
-            continue;
-        }
-        for (k, &place) in places.iter().enumerate() {
-            if let Place::Entry(read) = place
-                && needs.operand(k)
-            {
-                tape.check_unchanged(read, index)?;
-            }
-        }
-        if needs.value() {
-            tape.check_unchanged(index, index)?;
-        }
-        products.push(Product { operand, rule });
-    }
-    Ok(products)
-}
-
-/// Adds the vector-Jacobian product of entry `index` with the contiguous `g` to the block `target` (stores, if `first`).
-pub(crate) fn sweep<E: FloatElement>(
-    tape: &mut Tape,
-    index: u32,
-    op: Elementwise,
-    product: &Product,
-    g: Storage,
-    target: Storage,
-    first: bool,
-) -> Result<()> {
-    let row = op.row();
-    let layout = *tape.layout(index);
-    let whole = tape.layout(product.operand).shape() == layout.shape();
-    if whole {
-        return products_into::<E>(tape, index, row, product.rule, g, target, first);
-    }
-    let operand = *tape.layout(product.operand);
-    let temporary = tape.arena.alloc::<E>(layout.numel(), 0)?.publish();
-    products_into::<E>(tape, index, row, product.rule, g, temporary, true)?;
-    reduce::sum_to::<E>(tape, temporary, layout.shape(), operand.shape(), target, first)
-}
-
-/// Writes or adds the full-size products to `target`.
-fn products_into<E: FloatElement>(
-    tape: &mut Tape,
-    index: u32,
-    row: &Row,
-    rule: usize,
-    g: Storage,
-    target: Storage,
-    first: bool,
-) -> Result<()> {
-    lend(
-        tape,
-        |tape| &tape.arena,
-        target,
-        |out: &mut [E], tape| {
-            let layout = *tape.layout(index);
-            let kernel = E::kernels(row).vjp[rule];
-            let sources = product_sources(tape, index, row, rule, g);
-            if first {
-                return for_blocks(&tape.arena, sources, layout.numel(), |range, values| {
-                    kernel(values, &mut out[range])
-                });
-            }
-            let mut block = tape.arena.alloc::<E>(layout.numel().min(BLOCK), u32::MAX)?;
-            let block = block.slice();
-            for_short_blocks(&tape.arena, sources, layout.numel(), |range, values| {
-                let part = &mut block[..range.len()];
-                kernel(values, part);
-                map::add_assign(part, &mut out[range]);
-            })
-        },
-    )
-}
-
-/// What the product with `g` for one operand reads.
-fn product_sources<'a, E: FloatElement>(
-    tape: &'a Tape,
-    index: u32,
-    row: &Row,
-    rule: usize,
-    g: Storage,
-) -> [Source<'a, E>; 5] {
-    let layout = tape.layout(index);
-    let needs = row.needs[rule].expect("a product of an operand that has a rule");
-    let mut sources = [Source::Unused; 5];
-    sources[0] = Source::Slice(tape.arena.read(g));
-    for (k, &place) in places_of(tape, index, row.arity).iter().enumerate() {
-        if needs.operand(k) {
-            sources[k + 1] = source_of(tape, place, layout);
-        }
-    }
-    if needs.value() {
-        sources[4] = source_of(tape, Place::Entry(index), layout);
-    }
-    sources
-}
-
-/// The derivative of entry `index` in direction `g` along operand `rule`, recorded; in forward mode, `g` is a tangent.
-pub(crate) fn recorded<E: FloatElement>(
-    index: u32,
-    op: Elementwise,
-    rule: usize,
-    g: TensorBase<E>,
-) -> Result<TensorBase<E>> {
-    let row = op.row();
-    let handles = tape::with(|tape| {
-        let mut handles = [g.handle(); 4];
-        let places = places_of(tape, index, row.arity);
-        let needs = row.needs[rule].expect("a product of an operand that has a rule");
-        for (k, &place) in places.iter().enumerate() {
-            if needs.operand(k) {
-                handles[k] = handle_of::<E>(tape, place)?;
-            }
-        }
-        if needs.value() {
-            handles[3] = tape.handle(index);
-        }
-        Ok(handles)
-    })?;
-    let [a, b, c, y] = handles.map(TensorBase::from_handle);
-    Ok((E::kernels(row).record[rule])(Vals { g, a, b, c, y }))
-}
-
-/// An operand as a tensor of floats.
-fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
-    let index = match place {
-        Place::Number(number) => push_number(tape, E::DTYPE, number)?,
-        Place::Entry(index) if tape.entry(index).dtype != DType::Bool => index,
-        Place::Entry(mask) => {
-            let layout = *tape.layout(mask);
-            let mut values = vec![E::of(0.0); layout.numel()];
-            let mut blocks = vec![false; layout.numel()];
-            wengert_kernels::strided::pack(tape.data::<bool>(mask), layout.shape(), layout.strides(), 0, &mut blocks);
-            for (value, &holds) in values.iter_mut().zip(&blocks) {
-                *value = E::of(f64::from(u8::from(holds)));
-            }
-            tape.push_leaf(layout.shape(), |out: &mut [E]| out.copy_from_slice(&values))?
-        }
-    };
-    Ok(tape.handle(index))
-}
-
-/// All operands that are tensors with a rule, for tangents.
-pub(crate) fn differentiable(tape: &Tape, index: u32, op: Elementwise) -> SmallVec<[Product; 3]> {
-    let row = op.row();
-    let places = places_of(tape, index, row.arity);
-    let with_rule = places.iter().zip(row.needs).enumerate();
-    with_rule
-        .filter_map(|(rule, (&place, needs))| match (place, needs) {
-            (Place::Entry(operand), Some(_)) => Some(Product { operand, rule }),
-            _ => None,
         })
         .collect()
 }

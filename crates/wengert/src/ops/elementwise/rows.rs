@@ -3,6 +3,7 @@
 //! ```text
 //! /// Hyperbolic tangent.                                 the doc line of the method
 //! Tanh "TanhBackward0" tanh(a) = a.tanh();               variant, name in print, method, value
+//! Pow "PowBackward1", b: "PowBackward0" pow(a, b) = ..    and the name in print where `b` is a number
 //!     da: (g, y) g - g * y * y;                          vector-Jacobian product for each operand that has one
 //!     [-3.0..3.0];                                       where its gradient is tested, an interval per operand
 //! ```
@@ -14,10 +15,7 @@
 
 use wengert_kernels::Real;
 
-use super::{Formula, IntoOperand, Needs, Row, Vals, needs, row};
-use crate::element::FloatElement;
-use crate::error::unwrap;
-use crate::tensor::TensorBase;
+use super::formula::{Formula, Needs, Row, Vals, needs, row};
 
 /// `2 / sqrt(pi)`
 const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
@@ -46,10 +44,38 @@ fn gelu_inner<R: Real>(a: R) -> R {
     R::of((2.0 / std::f64::consts::PI).sqrt()) * (a + R::of(GELU_CUBIC) * a * a * a)
 }
 
+/// `x / (a² + b²)`, 0 at the origin.
+#[inline(always)]
+fn over_square<R: Real>(x: R, a: R, b: R) -> R {
+    let square = a * a + b * b;
+    R::select(square.eq(R::of(0.0)), R::of(0.0), x / square)
+}
+
+/// Whether the remainder `m` is not 0 and has not the sign of `b`.
+#[inline(always)]
+fn has_other_sign<R: Real>(m: R, b: R) -> R::Mask {
+    (b.lt(R::of(0.0)) & R::of(0.0).lt(m)) | (R::of(0.0).lt(b) & m.lt(R::of(0.0)))
+}
+
+/// Python's `a // b`, by the exact remainder, as the rounded quotient can be wrong by one.
+#[inline(always)]
+fn floor_div<R: Real>(a: R, b: R) -> R {
+    let m = a.fmod(b);
+    let quotient = (a - m) / b;
+    let quotient = R::select(has_other_sign(m, b), quotient - one(), quotient);
+    R::select(b.eq(R::of(0.0)), a / b, quotient.round())
+}
+
+/// The share of `g` of an operand that is chosen where `wins`, and shares evenly in a tie.
+#[inline(always)]
+fn share<R: Real>(wins: R::Mask, ties: R::Mask, g: R) -> R {
+    R::select(ties, g * R::of(0.5), R::select(wins, g, R::of(0.0)))
+}
+
 macro_rules! rows {
     ($(
         $(#[doc = $doc:literal])*
-        $variant:ident $grad_fn:literal $name:ident($($operand:ident),+) = $value:expr;
+        $variant:ident $grad_fn:literal $(, $number:ident: $with_number:literal)* $name:ident($($operand:ident),+) = $value:expr;
         $($of:ident: ($($needs:ident),*) $vjp:expr;)*
         [$($domain:expr),+];
     )+) => {
@@ -74,6 +100,7 @@ macro_rules! rows {
                     const OP: Elementwise = Elementwise::$variant;
                     const NAME: &'static str = stringify!($name);
                     const GRAD_FN: &'static str = $grad_fn;
+                    const WITH_NUMBER: &'static [(&'static str, &'static str)] = &[$((stringify!($number), $with_number)),*];
                     const DOC: &'static str = concat!($($doc),*);
                     const ARITY: usize = [$(stringify!($operand)),+].len();
                     const NEEDS: [Option<Needs>; 3] = needs(&[
@@ -112,7 +139,7 @@ rows! {
         db: (g) g;
         [-3.0..3.0, -3.0..3.0];
     /// `a - b`.
-    Sub "SubBackward0" sub(a, b) = a - b;
+    Sub "SubBackward0", a: "RsubBackward1" sub(a, b) = a - b;
         da: (g) g;
         db: (g) -g;
         [-3.0..3.0, -3.0..3.0];
@@ -122,19 +149,19 @@ rows! {
         db: (g, a) g * a;
         [-3.0..3.0, -3.0..3.0];
     /// `a / b`.
-    Div "DivBackward0" div(a, b) = a / b;
+    Div "DivBackward0", a: "MulBackward0" div(a, b) = a / b;
         da: (g, b) g / b;
         db: (g, b, y) -g * y / b;
         [-3.0..3.0, 0.5..3.0];
     /// `a^b` as C's `pow`: right for negative bases and integral exponents; the derivative of `x^0` is 0 everywhere.
-    Pow "PowBackward0" pow(a, b) = a.pow(b);
+    Pow "PowBackward1", a: "PowBackward2", b: "PowBackward0" pow(a, b) = a.pow(b);
         da: (g, a, b) R::select(b.eq(R::of(0.0)), R::of(0.0), g * b * a.pow(b - one()));
         db: (g, a, b, y) R::select(a.eq(R::of(0.0)) & R::of(0.0).le(b), R::of(0.0), g * y * a.ln());
         [0.3..3.0, -2.0..2.0];
-    /// The angle in radians of the point `(b, a)`.
+    /// The angle in radians of the point `(b, a)`; the derivative at the origin is 0.
     Atan2 "Atan2Backward0" atan2(a, b) = a.atan2(b);
-        da: (g, a, b) g * b / (a * a + b * b);
-        db: (g, a, b) -g * a / (a * a + b * b);
+        da: (g, a, b) over_square(g * b, a, b);
+        db: (g, a, b) over_square(-g * a, a, b);
         [0.3..3.0, 0.3..3.0];
     /// `√(a² + b²)` without needless overflow.
     Hypot "HypotBackward0" hypot(a, b) = a.hypot(b);
@@ -142,37 +169,36 @@ rows! {
         db: (g, b, y) g * (b / y);
         [0.3..3.0, 0.3..3.0];
     /// `a ln b`, 0 where `a` is 0 (unless `b` is NaN).
-    Xlogy "XlogyBackward0" xlogy(a, b) =
+    Xlogy "XlogyBackward0", a: "XlogyBackward1", b: "XlogyBackward2" xlogy(a, b) =
             R::select(b.is_nan(), b, R::select(a.eq(R::of(0.0)), R::of(0.0), a * b.ln()));
         da: (g, a, b) R::select(a.eq(R::of(0.0)) & b.le(R::of(0.0)), R::of(0.0), g * b.ln());
         db: (g, a, b) g * a / b;
         [0.3..3.0, 0.3..3.0];
     /// The smaller one, NaN if either is; the gradient of a tie is shared evenly.
     Minimum "MinimumBackward0" minimum(a, b) = a.minimum(b);
-        da: (g, a, b) R::select(b.lt(a), R::of(0.0), R::select(a.eq(b), g * R::of(0.5), g));
-        db: (g, a, b) R::select(a.lt(b), R::of(0.0), R::select(a.eq(b), g * R::of(0.5), g));
+        da: (g, a, b) share(!b.lt(a), a.eq(b), g);
+        db: (g, a, b) share(!a.lt(b), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
     /// The larger one, NaN if either is; the gradient of a tie is shared evenly.
     Maximum "MaximumBackward0" maximum(a, b) = a.maximum(b);
-        da: (g, a, b) R::select(a.lt(b), R::of(0.0), R::select(a.eq(b), g * R::of(0.5), g));
-        db: (g, a, b) R::select(b.lt(a), R::of(0.0), R::select(a.eq(b), g * R::of(0.5), g));
+        da: (g, a, b) share(!a.lt(b), a.eq(b), g);
+        db: (g, a, b) share(!b.lt(a), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
     /// C's `fmod`: the remainder of `a / b` with the sign of `a`.
-    Fmod "FmodBackward0" fmod(a, b) = a.fmod(b);
+    Fmod "FmodBackward1", b: "FmodBackward0" fmod(a, b) = a.fmod(b);
         da: (g) g;
         db: (g, a, b) -g * (a / b).trunc();
         [2.2..2.8, 0.6..0.7];
     /// Python's `%`: the remainder of `a / b` with the sign of `b`.
-    Remainder "RemainderBackward0" remainder(a, b) = {
+    Remainder "RemainderBackward1", b: "RemainderBackward0" remainder(a, b) = {
             let m = a.fmod(b);
-            let wrong = !m.eq(R::of(0.0)) & ((b.lt(R::of(0.0)) & R::of(0.0).lt(m)) | (R::of(0.0).lt(b) & m.lt(R::of(0.0))));
-            R::select(wrong, m + b, m)
+            R::select(has_other_sign(m, b), m + b, m)
         };
         da: (g) g;
-        db: (g, a, b) -g * (a / b).floor();
+        db: (g, a, b) -g * floor_div(a, b);
         [2.2..2.8, 0.6..0.7];
     /// `a + c (b - a)`, exact at `c` = 0 and 1.
-    Lerp "LerpBackward0" lerp(a, b, c) =
+    Lerp "LerpBackward1", c: "LerpBackward0" lerp(a, b, c) =
             R::select(c.abs().lt(R::of(0.5)), a + c * (b - a), b - (b - a) * (one::<R>() - c));
         da: (g, c) g * (one::<R>() - c);
         db: (g, c) g * c;
@@ -183,15 +209,37 @@ rows! {
         db: (g, a) R::select(a.eq(R::of(0.0)), R::of(0.0), g);
         dc: (g, a) R::select(a.eq(R::of(0.0)), g, R::of(0.0));
         [0.0..1.0, -3.0..3.0, -3.0..3.0];
-    /// `a` limited to `b ..= c`.
+    /// `a` limited to the numbers `b ..= c`, with a derivative of 0 at the limits.
     Clamp "ClampBackward1" clamp(a, b, c) = a.maximum(b).minimum(c);
-        da: (g, a, b, c) R::select(b.le(a) & a.le(c), g, R::of(0.0));
-        db: (g, a, b, c) R::select(a.lt(b) & b.lt(c), g, R::of(0.0));
-        dc: (g, a, b, c) R::select(c.lt(a) | c.lt(b), g, R::of(0.0));
-        [-3.0..3.0, -1.0..-0.5, 0.5..1.0];
-    /// `a` limited to `b ..= c`, with a derivative of 0 at the limits.
-    Hardtanh "HardtanhBackward0" hardtanh(a, b, c) = a.maximum(b).minimum(c);
         da: (g, a, b, c) R::select(b.lt(a) & a.lt(c), g, R::of(0.0));
+        [-3.0..3.0, -1.0..-0.5, 0.5..1.0];
+    /// `a` limited to the tensors `b ..= c`; the gradient of a tie is shared evenly.
+    ClampTensor "ClampBackward0" clamp(a, b, c) = a.maximum(b).minimum(c);
+        da: (g, a, b, c) share(!(a.lt(b) | c.lt(a)), b.lt(c) & (a.eq(b) | a.eq(c)), g);
+        db: (g, a, b, c) share(a.lt(b) & b.lt(c), a.eq(b) & b.lt(c), g);
+        dc: (g, a, b, c) share((c.lt(a) & b.lt(c)) | c.lt(b), a.eq(c) & b.lt(c), g);
+        [-3.0..3.0, -1.0..-0.5, 0.5..1.0];
+    /// `a` limited from below by the number `b`, with a derivative of 0 at the limit.
+    ClampMin "ClampMinBackward0" clamp_min(a, b) = a.maximum(b);
+        da: (g, a, b) R::select(b.lt(a), g, R::of(0.0));
+        [-3.0..3.0, -1.0..1.0];
+    /// `a` limited from below by the tensor `b`; the gradient of a tie is shared evenly.
+    ClampMinTensor "ClampMinBackward1" clamp_min(a, b) = a.maximum(b);
+        da: (g, a, b) share(!a.lt(b), a.eq(b), g);
+        db: (g, a, b) share(!b.lt(a), a.eq(b), g);
+        [-3.0..3.0, -1.0..1.0];
+    /// `a` limited from above by the number `b`, with a derivative of 0 at the limit.
+    ClampMax "ClampMaxBackward0" clamp_max(a, b) = a.minimum(b);
+        da: (g, a, b) R::select(a.lt(b), g, R::of(0.0));
+        [-3.0..3.0, -1.0..1.0];
+    /// `a` limited from above by the tensor `b`; the gradient of a tie is shared evenly.
+    ClampMaxTensor "ClampMaxBackward1" clamp_max(a, b) = a.minimum(b);
+        da: (g, a, b) share(!b.lt(a), a.eq(b), g);
+        db: (g, a, b) share(!a.lt(b), a.eq(b), g);
+        [-3.0..3.0, -1.0..1.0];
+    /// `a` limited to the numbers `b ..= c`, with a derivative of 0 at the limits and 1 at NaN.
+    Hardtanh "HardtanhBackward0" hardtanh(a, b, c) = a.maximum(b).minimum(c);
+        da: (g, a, b, c) R::select(a.le(b) | c.le(a), R::of(0.0), g);
         [-3.0..3.0, -1.0..-0.5, 0.5..1.0];
     /// `ln(1 + e^(a b)) / b`, and `a` itself where `a b > c`.
     Softplus "SoftplusBackward0" softplus(a, b, c) = R::select(c.lt(a * b), a, softplus(a * b) / b);
@@ -203,7 +251,7 @@ rows! {
         [-3.0..3.0, 0.01..0.5];
     /// `a` where positive, else `b (e^a - 1)`.
     Elu "EluBackward0" elu(a, b) = R::select(R::of(0.0).lt(a), a, b * a.expm1());
-        da: (g, a, b) R::select(R::of(0.0).lt(a), g, g * b * a.exp());
+        da: (g, a, b) R::select(a.le(R::of(0.0)), g * b * a.exp(), g);
         [-3.0..3.0, 0.5..2.0];
     /// `-a`.
     Neg "NegBackward0" neg(a) = -a;
@@ -213,7 +261,7 @@ rows! {
     Abs "AbsBackward0" abs(a) = a.abs();
         da: (g, a) g * a.sign();
         [-3.0..3.0];
-    /// -1, 0 or 1; the derivative is 0.
+    /// -1, 0 or 1, and 0 for NaN; the derivative is 0.
     Sign "SignBackward0" sign(a) = a.sign();
         da: (g) g * R::of(0.0);
         [0.1..3.0];
@@ -334,13 +382,13 @@ rows! {
         da: (g, a) g * (-a).sigmoid();
         [-3.0..3.0];
     /// `max(a, 0)`, with derivative 0 at 0.
-    Relu "ReluBackward0" relu(a) = R::select(a.le(R::of(0.0)), R::of(0.0), a);
+    Relu "ReluBackward0" relu(a) = R::select(a.lt(R::of(0.0)), R::of(0.0), a);
         da: (g, y) R::select(y.le(R::of(0.0)), R::of(0.0), g);
         [-3.0..3.0];
     /// The scaled exponential linear unit (Klambauer et al. 2017).
     Selu "EluBackward0" selu(a) =
             R::of(SELU_SCALE) * R::select(R::of(0.0).lt(a), a, R::of(SELU_ALPHA) * a.expm1());
-        da: (g, a) R::select(R::of(0.0).lt(a), g * R::of(SELU_SCALE), g * R::of(SELU_SCALE * SELU_ALPHA) * a.exp());
+        da: (g, a) R::of(SELU_SCALE) * R::select(a.le(R::of(0.0)), g * R::of(SELU_ALPHA) * a.exp(), g);
         [-3.0..3.0];
     /// `a σ(a)`, also called swish.
     Silu "SiluBackward0" silu(a) = a * a.sigmoid();
@@ -380,182 +428,4 @@ rows! {
     Erfc "ErfcBackward0" erfc(a) = a.erfc();
         da: (g, a) -g * R::of(TWO_OVER_SQRT_PI) * (-a * a).exp();
         [-2.0..2.0];
-}
-
-/// Stamps the methods of the unary rows, with the rows' own doc lines.
-macro_rules! unary_methods {
-    ($($variant:ident $name:ident $try_name:ident $doc:literal;)+) => {
-        crate::error::twins! {
-            impl[E: crate::FloatElement] crate::TensorBase<E> { $(
-                #[doc = $doc]
-                pub fn $name | $try_name(self) -> crate::TensorBase<E> {
-                    super::unary(Elementwise::$variant, self)
-                }
-            )+ }
-        }
-    };
-}
-unary_methods! {
-    Abs abs try_abs "`|x|`, with derivative 0 at 0.";
-    Sign sign try_sign "-1, 0 or 1 by the sign of each element; the derivative is 0.";
-    Floor floor try_floor "The largest integer not above each element; the derivative is 0.";
-    Ceil ceil try_ceil "The smallest integer not below each element; the derivative is 0.";
-    Round round try_round "The nearest integer, halves to even; the derivative is 0.";
-    Trunc trunc try_trunc "Each element without its fraction; the derivative is 0.";
-    Square square try_square "`x²`.";
-    Sqrt sqrt try_sqrt "`√x`; the derivative at 0 is infinite.";
-    Rsqrt rsqrt try_rsqrt "`1 / √x`.";
-    Reciprocal reciprocal try_reciprocal "`1 / x`.";
-    Exp exp try_exp "`e^x`.";
-    Exp2 exp2 try_exp2 "`2^x`.";
-    Expm1 expm1 try_expm1 "`e^x - 1`, accurate near 0.";
-    Ln ln try_ln "The natural logarithm; `log` is the same.";
-    Ln log try_log "The natural logarithm, by PyTorch's name.";
-    Log2 log2 try_log2 "The logarithm to base 2.";
-    Log10 log10 try_log10 "The logarithm to base 10.";
-    Log1p log1p try_log1p "`ln(1 + x)`, accurate near 0.";
-    Sin sin try_sin "The sine of `x` radians.";
-    Cos cos try_cos "The cosine of `x` radians.";
-    Tan tan try_tan "The tangent of `x` radians.";
-    Asin asin try_asin "The arc sine in radians; NaN outside of -1 to 1.";
-    Acos acos try_acos "The arc cosine in radians; NaN outside of -1 to 1.";
-    Atan atan try_atan "The arc tangent in radians.";
-    Sinh sinh try_sinh "The hyperbolic sine.";
-    Cosh cosh try_cosh "The hyperbolic cosine.";
-    Tanh tanh try_tanh "The hyperbolic tangent.";
-    Asinh asinh try_asinh "The inverse hyperbolic sine.";
-    Acosh acosh try_acosh "The inverse hyperbolic cosine; NaN below 1.";
-    Atanh atanh try_atanh "The inverse hyperbolic tangent; NaN outside of -1 to 1.";
-    Sigmoid sigmoid try_sigmoid "The logistic function `1 / (1 + e^-x)`.";
-    LogSigmoid log_sigmoid try_log_sigmoid "`ln σ(x)` without overflow.";
-    Relu relu try_relu "`max(x, 0)`, with derivative 0 at 0.";
-    Selu selu try_selu "The scaled exponential linear unit (Klambauer et al. 2017).";
-    Silu silu try_silu "`x σ(x)`, also called swish.";
-    Mish mish try_mish "`x tanh(ln(1 + e^x))` (Misra 2019).";
-    Gelu gelu try_gelu "`x Φ(x)` with the normal distribution function (Hendrycks and Gimpel 2016).";
-    GeluTanh gelu_tanh try_gelu_tanh "GELU by its hyperbolic-tangent approximation.";
-    Erf erf try_erf "The error function.";
-    Erfc erfc try_erfc "`1 - erf(x)`, accurate for large `x`.";
-}
-
-/// Stamps the methods of the binary rows: the other operand is a tensor that broadcasts, or a number.
-macro_rules! binary_methods {
-    ($($variant:ident $name:ident $try_name:ident $doc:literal;)+) => {
-        crate::error::twins! {
-            impl[E: crate::FloatElement] crate::TensorBase<E> { $(
-                #[doc = $doc]
-                ///
-                /// `other` is a tensor whose shape broadcasts with this one, or a number.
-                pub fn $name | $try_name<O: super::IntoOperand<E>>(self, other: O) -> crate::TensorBase<E> {
-                    super::binary(Elementwise::$variant, self, other)
-                }
-            )+ }
-        }
-    };
-}
-binary_methods! {
-    Add add try_add "`self + other`.";
-    Sub sub try_sub "`self - other`.";
-    Mul mul try_mul "`self * other`.";
-    Div div try_div "`self / other`.";
-    Pow pow try_pow "`self^other` as C's `pow`: right for negative bases and integral exponents; the derivative of `x^0` is 0.";
-    Atan2 atan2 try_atan2 "The angle in radians of the point `(other, self)`.";
-    Hypot hypot try_hypot "`√(self² + other²)` without needless overflow.";
-    Xlogy xlogy try_xlogy "`self ln(other)`, 0 where `self` is 0 (unless `other` is NaN).";
-    Minimum minimum try_minimum "The smaller one, NaN if either is; the gradient of a tie is shared evenly.";
-    Maximum maximum try_maximum "The larger one, NaN if either is; the gradient of a tie is shared evenly.";
-    Fmod fmod try_fmod "C's `fmod`: the remainder of `self / other` with the sign of `self`.";
-    Remainder remainder try_remainder "Python's `%`: the remainder of `self / other` with the sign of `other`.";
-}
-
-crate::error::twins! {
-    impl[E: crate::FloatElement] crate::TensorBase<E> {
-        /// `-x`; the operator `-` is the same.
-        pub fn neg | try_neg(self) -> crate::TensorBase<E> {
-            super::unary(Elementwise::Neg, self)
-        }
-
-        /// `x^n` for an integer `n`.
-        pub fn powi | try_powi(self, n: i32) -> crate::TensorBase<E> {
-            match n {
-                2 => super::unary(Elementwise::Square, self),
-                _ => super::binary(Elementwise::Pow, self, n),
-            }
-        }
-
-        /// `self + weight (end - self)`, exact at both ends; `weight` is a tensor or a number.
-        pub fn lerp | try_lerp<O: super::IntoOperand<E>>(self, end: crate::TensorBase<E>, weight: O) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Lerp, self, end, weight)
-        }
-
-        /// Each element limited to `min ..= max`, tensors or numbers; NaN stays NaN. The derivative at the limits is 1, and
-        /// where `min > max` the result is `max`.
-        pub fn clamp | try_clamp<L: super::IntoOperand<E>, H: super::IntoOperand<E>>(self, min: L, max: H) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Clamp, self, min, max)
-        }
-
-        /// Each element limited from below.
-        pub fn clamp_min | try_clamp_min<L: super::IntoOperand<E>>(self, min: L) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Clamp, self, min, f64::INFINITY)
-        }
-
-        /// Each element limited from above.
-        pub fn clamp_max | try_clamp_max<H: super::IntoOperand<E>>(self, max: H) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Clamp, self, f64::NEG_INFINITY, max)
-        }
-
-        /// Each element limited to `min ..= max`, with a derivative of 0 at the limits.
-        pub fn hardtanh | try_hardtanh(self, min: f64, max: f64) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Hardtanh, self, min, max)
-        }
-
-        /// `ln(1 + e^x)` without overflow.
-        pub fn softplus | try_softplus(self) -> crate::TensorBase<E> {
-            self.try_softplus_with(1.0, 20.0)
-        }
-
-        /// `ln(1 + e^(beta x)) / beta`, and `x` itself where `beta x > threshold`.
-        pub fn softplus_with | try_softplus_with(self, beta: f64, threshold: f64) -> crate::TensorBase<E> {
-            super::ternary(Elementwise::Softplus, self, beta, threshold)
-        }
-
-        /// `x` where positive, else `slope x`; PyTorch's default slope is 0.01.
-        pub fn leaky_relu | try_leaky_relu(self, slope: f64) -> crate::TensorBase<E> {
-            super::binary(Elementwise::LeakyRelu, self, slope)
-        }
-
-        /// `x` where positive, else `alpha (e^x - 1)`; PyTorch's default alpha is 1.
-        pub fn elu | try_elu(self, alpha: f64) -> crate::TensorBase<E> {
-            super::binary(Elementwise::Elu, self, alpha)
-        }
-    }
-}
-
-crate::error::twins! {
-    impl[] crate::TensorBase<bool> {
-        /// `yes` where the mask holds, else `no`: `x.gt(0.0).where_(x, y)`; tensors broadcast, numbers do too, but one of the two
-        /// must be a tensor. What is not chosen gets a gradient of 0; if computing it gave infinity or NaN, choose a harmless
-        /// operand *before* that computation as well, since 0 times infinity is NaN in its own derivative.
-        pub fn where_ | try_where_<E: crate::FloatElement, Y: super::IntoOperand<E>, N: super::IntoOperand<E>>(self, yes: Y, no: N) -> crate::TensorBase<E> {
-            super::choose(self, yes.operand(), no.operand())
-        }
-    }
-}
-
-/// `base^exponent`, either of which may be a number: `pow(2.0, x)`.
-///
-/// # Panics
-/// If the shapes do not broadcast, or both are numbers; see [`TensorBase::pow`](crate::TensorBase::pow).
-#[track_caller]
-pub fn pow<E: FloatElement>(base: impl IntoOperand<E>, exponent: impl IntoOperand<E>) -> TensorBase<E> {
-    unwrap(super::binary(Elementwise::Pow, base, exponent))
-}
-
-/// `a ln b`, either of which may be a number, and 0 where `a` is 0 (unless `b` is NaN).
-///
-/// # Panics
-/// If the shapes do not broadcast, or both are numbers; see [`TensorBase::xlogy`](crate::TensorBase::xlogy).
-#[track_caller]
-pub fn xlogy<E: FloatElement>(a: impl IntoOperand<E>, b: impl IntoOperand<E>) -> TensorBase<E> {
-    unwrap(super::binary(Elementwise::Xlogy, a, b))
 }

@@ -50,11 +50,7 @@ fn with_keywords<E: Number>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
         "gelu" if c.text("approximate") == Some("tanh") => c.x().gelu_tanh(),
         "gelu" => c.x().gelu(),
         "hardtanh" => c.x().hardtanh(c.float("min_val").unwrap_or(-1.0), c.float("max_val").unwrap_or(1.0)),
-        "clamp" => match (c.float("min"), c.float("max")) {
-            (Some(min), Some(max)) => c.x().clamp(min, max),
-            (Some(min), None) => c.x().clamp_min(min),
-            (None, max) => c.x().clamp_max(max?),
-        },
+        "clamp" => c.x().clamp(c.float("min").unwrap_or(f64::NEG_INFINITY), c.float("max").unwrap_or(f64::INFINITY)),
         "powi" => c.x().powi(c.int("exponent")? as i32),
         "lerp" => c.x().lerp(c.tensor("end")?, c.operand("weight")),
         "where_" => c.mask("condition")?.where_(c.tensor("input")?, c.operand("other")),

@@ -1,0 +1,184 @@
+//! Products of an incoming derivative with a row's Jacobian: as kernels into blocks, or recorded.
+
+use smallvec::SmallVec;
+use wengert_kernels::map;
+
+use super::blocks::{Source, for_blocks, for_short_blocks};
+use super::formula::{Row, Vals};
+use super::{BLOCK, Elementwise, Place, places_of, push_number, source_of};
+use crate::element::{DType, FloatElement};
+use crate::error::Result;
+use crate::ops::reduce;
+use crate::tape::arena::{Storage, lend};
+use crate::tape::{self, Flags, Handle, Tape};
+use crate::tensor::TensorBase;
+
+/// One operand's share of a sweep over an elementwise entry.
+pub(crate) struct Product {
+    /// The operand's entry.
+    pub operand: u32,
+    /// Which operand it is of the row.
+    pub rule: usize,
+}
+
+/// The operands of entry `index` that need a gradient, after checking that the values it needs are unchanged.
+pub(crate) fn products(tape: &Tape, index: u32, op: Elementwise) -> Result<SmallVec<[Product; 3]>> {
+    let row = op.row();
+    let places = places_of(tape, index, row.arity);
+    let mut products = SmallVec::new();
+    for (rule, (&place, needs)) in places.iter().zip(row.needs).enumerate() {
+        let (Place::Entry(operand), Some(needs)) = (place, needs) else { continue };
+        if !tape.entry(operand).flags.has(Flags::GRAD) {
+            continue;
+        }
+        for (k, &place) in places.iter().enumerate() {
+            if let Place::Entry(read) = place
+                && needs.operand(k)
+            {
+                tape.check_unchanged(read, index)?;
+            }
+        }
+        if needs.value() {
+            tape.check_unchanged(index, index)?;
+        }
+        products.push(Product { operand, rule });
+    }
+    Ok(products)
+}
+
+/// Adds the vector-Jacobian product of entry `index` with the contiguous `g` to the block `target` (stores, if `first`).
+pub(crate) fn sweep<E: FloatElement>(
+    tape: &mut Tape,
+    index: u32,
+    op: Elementwise,
+    product: &Product,
+    g: Storage,
+    target: Storage,
+    first: bool,
+) -> Result<()> {
+    let row = op.row();
+    let layout = *tape.layout(index);
+    let whole = tape.layout(product.operand).shape() == layout.shape();
+    if whole {
+        return products_into::<E>(tape, index, row, product.rule, g, target, first);
+    }
+    let operand = *tape.layout(product.operand);
+    let temporary = tape.arena.alloc::<E>(layout.numel(), 0)?.publish();
+    products_into::<E>(tape, index, row, product.rule, g, temporary, true)?;
+    reduce::sum_to::<E>(tape, temporary, layout.shape(), operand.shape(), target, first)
+}
+
+/// Writes or adds the full-size products to `target`.
+fn products_into<E: FloatElement>(
+    tape: &mut Tape,
+    index: u32,
+    row: &Row,
+    rule: usize,
+    g: Storage,
+    target: Storage,
+    first: bool,
+) -> Result<()> {
+    lend(
+        tape,
+        |tape| &tape.arena,
+        target,
+        |out: &mut [E], tape| {
+            let layout = *tape.layout(index);
+            let kernel = E::kernels(row).vjp[rule];
+            let sources = product_sources(tape, index, row, rule, g);
+            if first {
+                return for_blocks(&tape.arena, sources, layout.numel(), |range, values| {
+                    kernel(values, &mut out[range])
+                });
+            }
+            let mut block = tape.arena.alloc::<E>(layout.numel().min(BLOCK), u32::MAX)?;
+            let block = block.slice();
+            for_short_blocks(&tape.arena, sources, layout.numel(), |range, values| {
+                let part = &mut block[..range.len()];
+                kernel(values, part);
+                map::add_assign(part, &mut out[range]);
+            })
+        },
+    )
+}
+
+/// What the product with `g` for one operand reads.
+fn product_sources<'a, E: FloatElement>(
+    tape: &'a Tape,
+    index: u32,
+    row: &Row,
+    rule: usize,
+    g: Storage,
+) -> [Source<'a, E>; 5] {
+    let layout = tape.layout(index);
+    let needs = row.needs[rule].expect("a product of an operand that has a rule");
+    let mut sources = [Source::Unused; 5];
+    sources[0] = Source::Slice(tape.arena.read(g));
+    for (k, &place) in places_of(tape, index, row.arity).iter().enumerate() {
+        if needs.operand(k) {
+            sources[k + 1] = source_of(tape, place, layout);
+        }
+    }
+    if needs.value() {
+        sources[4] = source_of(tape, Place::Entry(index), layout);
+    }
+    sources
+}
+
+/// The derivative of entry `index` in direction `g` along operand `rule`, recorded; in forward mode, `g` is a tangent.
+pub(crate) fn recorded<E: FloatElement>(
+    index: u32,
+    op: Elementwise,
+    rule: usize,
+    g: TensorBase<E>,
+) -> Result<TensorBase<E>> {
+    let row = op.row();
+    let handles = tape::with(|tape| {
+        let mut handles = [g.handle(); 4];
+        let places = places_of(tape, index, row.arity);
+        let needs = row.needs[rule].expect("a product of an operand that has a rule");
+        for (k, &place) in places.iter().enumerate() {
+            if needs.operand(k) {
+                handles[k] = handle_of::<E>(tape, place)?;
+            }
+        }
+        if needs.value() {
+            handles[3] = tape.handle(index);
+        }
+        Ok(handles)
+    })?;
+    let [a, b, c, y] = handles.map(TensorBase::from_handle);
+    Ok((E::kernels(row).record[rule])(Vals { g, a, b, c, y }))
+}
+
+/// An operand as a tensor of floats.
+fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
+    let index = match place {
+        Place::Number(number) => push_number(tape, E::DTYPE, number)?,
+        Place::Entry(index) if tape.entry(index).dtype != DType::Bool => index,
+        Place::Entry(mask) => {
+            let layout = *tape.layout(mask);
+            let mut values = vec![E::of(0.0); layout.numel()];
+            let mut blocks = vec![false; layout.numel()];
+            wengert_kernels::strided::pack(tape.data::<bool>(mask), layout.shape(), layout.strides(), 0, &mut blocks);
+            for (value, &holds) in values.iter_mut().zip(&blocks) {
+                *value = E::of(f64::from(u8::from(holds)));
+            }
+            tape.push_leaf(layout.shape(), |out: &mut [E]| out.copy_from_slice(&values))?
+        }
+    };
+    Ok(tape.handle(index))
+}
+
+/// All operands that are tensors with a rule, for tangents.
+pub(crate) fn differentiable(tape: &Tape, index: u32, op: Elementwise) -> SmallVec<[Product; 3]> {
+    let row = op.row();
+    let places = places_of(tape, index, row.arity);
+    let with_rule = places.iter().zip(row.needs).enumerate();
+    with_rule
+        .filter_map(|(rule, (&place, needs))| match (place, needs) {
+            (Place::Entry(operand), Some(_)) => Some(Product { operand, rule }),
+            _ => None,
+        })
+        .collect()
+}
