@@ -22,6 +22,8 @@ pub enum ErrorKind {
     InPlace,
     /// The tape would outgrow its budget or its index.
     Memory,
+    /// The tape is lent to a closure that must not use it, as by `with_data`.
+    Busy,
 }
 
 /// Why an operation was refused; nothing was recorded and nothing was lost.
@@ -90,7 +92,8 @@ fn panic_slow(error: &Error) -> ! {
     panic!("{error}")
 }
 
-/// Stamps pairs of methods: the plain form, which panics at the user's line, and its `try_` twin.
+/// Stamps pairs of methods: the plain form, which panics at the user's line, and its `try_` twin. What a body recorded
+/// before it failed is forgotten again.
 ///
 /// ```text
 /// twins! {
@@ -120,7 +123,9 @@ macro_rules! twins {
             ///
             /// # Errors
             /// Operands that do not fit, named with the operation and the remedy; a stale handle.
-            pub fn $try_name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $crate::Result<$ret> $body
+            pub fn $try_name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $crate::Result<$ret> {
+                $crate::tape::all_or_nothing(move || $body)
+            }
         )* }
     };
 }

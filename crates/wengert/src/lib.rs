@@ -32,7 +32,7 @@ pub mod table;
 mod tape;
 mod tensor;
 
-pub use autograd::{GradOptions, grad, grad_with, jvp};
+pub use autograd::{GradOptions, grad, grad_with, jvp, try_jvp};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};

@@ -263,7 +263,8 @@ pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
         }
         out.0.push(if m == 1 { n } else { m });
     }
-    Ok(out)
+    // Operands that are expanded without a copy can broadcast beyond memory.
+    Shape::new(op, &out)
 }
 
 /// Where the elements of a tensor lie in its storage: lengths, strides in elements, and the first element's place.

@@ -79,26 +79,28 @@ pub fn grad_with<E: FloatElement>(
     seed: Option<TensorBase<E>>,
     options: GradOptions,
 ) -> Result<Vec<Option<TensorBase<E>>>> {
-    let seed = check_root("grad", output, seed)?;
-    for (k, input) in inputs.iter().enumerate() {
-        if !tape::with(|tape| Ok(tape.check(input.handle()).map(|i| tape.entry(i).flags.has(Flags::GRAD))))?? {
+    tape::all_or_nothing(|| {
+        let seed = check_root("grad", output, seed)?;
+        for (k, input) in inputs.iter().enumerate() {
+            if !tape::with(|tape| Ok(tape.check(input.handle()).map(|i| tape.entry(i).flags.has(Flags::GRAD))))?? {
+                return Err(error!(
+                    Grad,
+                    "grad: input {k} of shape {:?} does not require a gradient; call `requires_grad_(true)` on it first",
+                    input.shape()
+                ));
+            }
+        }
+        let wanted: Vec<_> = inputs.iter().map(|input| input.handle()).collect();
+        let found = Sweep::capture(&[(output.handle(), seed.handle())], &wanted, options.create_graph)?;
+        if !options.allow_unused
+            && let Some(k) = found.iter().position(Option::is_none)
+        {
             return Err(error!(
                 Grad,
-                "grad: input {k} of shape {:?} does not require a gradient; call `requires_grad_(true)` on it first",
-                input.shape()
+                "grad: the output does not depend on input {k} of shape {:?}; set `allow_unused` to get `None` for it",
+                inputs[k].shape()
             ));
         }
-    }
-    let wanted: Vec<_> = inputs.iter().map(|input| input.handle()).collect();
-    let found = Sweep::capture(&[(output.handle(), seed.handle())], &wanted, options.create_graph)?;
-    if !options.allow_unused
-        && let Some(k) = found.iter().position(Option::is_none)
-    {
-        return Err(error!(
-            Grad,
-            "grad: the output does not depend on input {k} of shape {:?}; set `allow_unused` to get `None` for it",
-            inputs[k].shape()
-        ));
-    }
-    Ok(found.into_iter().map(|handle| handle.map(TensorBase::from_handle)).collect())
+        Ok(found.into_iter().map(|handle| handle.map(TensorBase::from_handle)).collect())
+    })
 }

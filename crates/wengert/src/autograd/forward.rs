@@ -104,13 +104,22 @@ pub fn jvp<E: FloatElement>(
     unwrap(try_jvp(f, primals, tangents))
 }
 
-fn try_jvp<E: FloatElement>(
+/// [`jvp`], with the error returned.
+///
+/// # Errors
+/// As many tangents as primals are needed, of the same shapes; a derivative that needs a value which `f` overwrote.
+pub fn try_jvp<E: FloatElement>(
     f: impl FnOnce(&[TensorBase<E>]) -> TensorBase<E>,
     primals: &[TensorBase<E>],
     tangents: &[TensorBase<E>],
 ) -> Result<(TensorBase<E>, TensorBase<E>)> {
     if primals.len() != tangents.len() {
-        return Err(error!(Shape, "jvp: {} primals need as many tangents, not {}", primals.len(), tangents.len()));
+        return Err(error!(
+            Shape,
+            "jvp: {} primals and {} tangents were given; each primal needs one",
+            primals.len(),
+            tangents.len()
+        ));
     }
     for (k, (x, v)) in primals.iter().zip(tangents).enumerate() {
         if x.try_shape()? != v.try_shape()? {

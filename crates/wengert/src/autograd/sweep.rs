@@ -458,7 +458,7 @@ pub(crate) fn check_root<E: FloatElement>(
         None => Err(error!(
             Grad,
             "{what}: grad can be implicitly created only for scalar outputs, and this one has shape {shape:?}; reduce it, \
-             or give a seed of its shape with `backward_with`"
+             or give a seed of its shape with `{what}_with`"
         )),
         Some(seed) if seed.try_shape()? == shape => Ok(seed),
         Some(seed) => Err(error!(

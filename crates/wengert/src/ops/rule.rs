@@ -118,7 +118,7 @@ pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Att
     tape::with(|tape| {
         let operands = resolve(tape, inputs)?;
         let layouts: SmallVec<[Layout; 4]> = operands.iter().map(|&index| *tape.layout(index)).collect();
-        let shape = R::output(&layouts, &attrs)?;
+        let shape = Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?;
         let layout = Layout::contiguous(&shape);
         let mut fresh = tape.alloc::<E>(layout.numel())?;
         let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();

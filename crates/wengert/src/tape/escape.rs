@@ -147,6 +147,11 @@ plain!(
     &'static str,
     std::time::Duration,
     std::time::Instant,
+    std::io::Error,
+    std::path::PathBuf,
+    Box<str>,
+    Box<dyn std::error::Error>,
+    Box<dyn std::error::Error + Send + Sync>,
     crate::Error,
     crate::Shape,
 );

@@ -69,17 +69,42 @@ thread_local! {
 /// Runs `f` on this thread's tape.
 ///
 /// # Errors
-/// While the thread is being torn down, when its tape is gone.
+/// Inside of `with_data`; while the thread is being torn down, when its tape is gone.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Tape) -> Result<R>) -> Result<R> {
     let run = |tape: &RefCell<Tape>| match tape.try_borrow_mut() {
         Ok(mut tape) => f(&mut tape),
-        Err(_) => Err(error!(Value, "the tape is in use: the closure of `with_data` must not call tensor operations")),
+        Err(_) => Err(error!(
+            Busy,
+            "the tape is in use: inside of `with_data`, no tensor operation can run; copy the elements out with `to_vec`"
+        )),
     };
     match TAPE.try_with(run) {
         Ok(result) => result,
         Err(_) => Err(error!(Stale, "the tape of this thread is gone: the thread is ending")),
     }
+}
+
+/// Runs `f`, which records several entries, and forgets those again if it fails.
+#[inline]
+pub(crate) fn all_or_nothing<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let mark = with(|tape| Ok(tape.mark()))?;
+    let result = f();
+    if result.is_err() {
+        with(|tape| {
+            tape.undo_slow(mark);
+            Ok(())
+        })?;
+    }
+    result
+}
+
+/// A position of the tape within a scope.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    scope: u32,
+    entries: u32,
+    constants: u32,
 }
 
 impl Tape {
@@ -152,14 +177,20 @@ impl Tape {
     /// The tape holds 2^32 - 1 entries.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<u32> {
+        self.reserve()?;
         let index = self.len;
-        let chunk = index as usize / CHUNK;
-        if chunk == self.chunks.len() {
-            self.grow_slow()?;
-        }
-        self.chunks[chunk].push(entry);
+        self.chunks[index as usize / CHUNK].push(entry);
         self.len += 1;
         Ok(index)
+    }
+
+    /// Makes room for the next entry.
+    ///
+    /// # Errors
+    /// As [`Self::push`], which then can't fail.
+    #[inline]
+    pub fn reserve(&mut self) -> Result<()> {
+        if self.len as usize / CHUNK == self.chunks.len() { self.grow_slow() } else { Ok(()) }
     }
 
     #[cold]
@@ -173,9 +204,14 @@ impl Tape {
 
     /// Appends a tensor without a history, or fails before anything changed.
     pub fn push_leaf<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&mut [E])) -> Result<u32> {
+        self.push_leaf_of(shape, |_, out| fill(out))
+    }
+
+    /// As [`Self::push_leaf`], of values that are made from those of other entries.
+    pub fn push_leaf_of<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&Self, &mut [E])) -> Result<u32> {
         let layout = Layout::contiguous(shape);
         let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len)?;
-        fill(fresh.slice());
+        fill(self, fresh.slice());
         let storage = fresh.publish();
         let meta = self.arena.put(Meta::plain(layout))?;
         self.push(Entry {
@@ -258,6 +294,23 @@ impl Tape {
         self.truncate(frame.entries);
         self.constants.truncate(frame.constants as usize);
         self.arena.clear();
+    }
+
+    /// The position that the next entry takes.
+    fn mark(&self) -> Mark {
+        Mark { scope: self.scope_id(), entries: self.len, constants: self.constants.len() as u32 }
+    }
+
+    /// Forgets the entries from `mark` on, which are of the innermost scope; their memory is free when that ends.
+    #[cold]
+    fn undo_slow(&mut self, mark: Mark) {
+        debug_assert_eq!(mark.scope, self.scope_id(), "scopes opened since have ended");
+        if self.len > mark.entries && mark.scope == self.scope_id() {
+            self.forget_slots(mark.entries);
+            self.forget_writes(mark.entries);
+            self.truncate(mark.entries);
+            self.constants.truncate(mark.constants as usize);
+        }
     }
 
     /// How many scopes are open, the root included.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Escape, ScopeExit, with};
-use crate::error::unwrap;
+use crate::error::{ErrorKind, unwrap};
 
 /// Where a scope began.
 #[derive(Clone, Copy)]
@@ -90,13 +90,19 @@ impl Scope {
 impl Drop for Scope {
     /// Ends this scope, and inner ones whose guards were forgotten.
     fn drop(&mut self) {
-        // During the teardown of a thread the tape is gone, and there is nothing to rewind.
-        let _ = with(|tape| {
+        let rewound = with(|tape| {
             while tape.depth() >= self.depth {
                 tape.rewind();
             }
             Ok(())
         });
+        // During the teardown of a thread the tape is gone, and there is nothing to rewind.
+        if let Err(error) = rewound
+            && error.kind() == ErrorKind::Busy
+            && !std::thread::panicking()
+        {
+            panic!("{error}");
+        }
     }
 }
 

@@ -20,6 +20,17 @@ pub(crate) struct Slot {
     pub recorded: Option<Handle>,
 }
 
+impl Slot {
+    /// Forgets the entries from `start` on that stand for the gradient; others may come to lie there.
+    fn forget_from(&mut self, start: u32) {
+        for handle in [&mut self.shown, &mut self.recorded] {
+            if handle.is_some_and(|handle| handle.index >= start) {
+                *handle = None;
+            }
+        }
+    }
+}
+
 /// What a slot's buffer holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Filling {
@@ -146,6 +157,7 @@ impl Tape {
             if owner >= start {
                 continue;
             }
+            self.slots[slot].forget_from(start);
             if kept != slot {
                 self.slots.swap(kept, slot);
                 if self.entry(owner).op == Op::Leaf {

@@ -1,10 +1,47 @@
 //! Comparisons, which give masks.
 
+use wengert_kernels::strided::pack;
+
 use super::TensorBase;
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, twins};
 use crate::ops::elementwise::{IntoOperand, Operand};
 use crate::shape::broadcast;
+use crate::tape;
+
+/// Elements that are packed at a time.
+const BLOCK: usize = 256;
+
+/// The leaf of `f` of the elements of two tensors that broadcast.
+fn zip<E: Element, R: Element>(
+    op: &str,
+    a: TensorBase<E>,
+    b: TensorBase<E>,
+    f: impl Fn(E, E) -> R,
+) -> Result<TensorBase<R>> {
+    tape::with(|tape| {
+        let (a, b) = (tape.resolve(a.handle())?, tape.resolve(b.handle())?);
+        let shape = broadcast(op, tape.layout(a).shape(), tape.layout(b).shape())?;
+        let index = tape.push_leaf_of(&shape, |tape, out: &mut [R]| {
+            let views = [a, b].map(|index| (tape.data::<E>(index), tape.layout(index).broadcast_to(&shape)));
+            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                let mut parts = [[E::default(); BLOCK]; 2];
+                for (part, (data, layout)) in parts.iter_mut().zip(&views) {
+                    pack(data, layout.shape(), layout.strides(), block * BLOCK, &mut part[..out.len()]);
+                }
+                for (out, (&x, &y)) in out.iter_mut().zip(parts[0].iter().zip(&parts[1])) {
+                    *out = f(x, y);
+                }
+            }
+        })?;
+        Ok(TensorBase::from_handle(tape.handle(index)))
+    })
+}
+
+/// The leaf of `f` of the elements of a tensor.
+pub(crate) fn map<E: Element, R: Element>(a: TensorBase<E>, f: impl Fn(E) -> R) -> Result<TensorBase<R>> {
+    zip("", a, a, |x, _| f(x))
+}
 
 /// Compares element by element; NaN compares as in IEEE 754.
 fn compare<E: FloatElement>(
@@ -14,26 +51,10 @@ fn compare<E: FloatElement>(
     f: impl Fn(E, E) -> bool,
 ) -> Result<TensorBase<bool>> {
     match b {
-        Operand::Tensor(b) => compare_tensors(op, a, b, f),
-        Operand::Number(b) => {
-            let b = E::of(b);
-            let mask: Vec<bool> = a.try_to_vec()?.into_iter().map(|a| f(a, b)).collect();
-            TensorBase::try_from_slice(&mask, a.try_shape()?)
-        }
+        Operand::Tensor(b) => zip(op, a, b, f),
+        Operand::Number(b) => map(a, |a| f(a, E::of(b))),
         Operand::Mask(_) => unreachable!("a mask is no operand of a comparison"),
     }
-}
-
-fn compare_tensors<E: Element>(
-    op: &str,
-    a: TensorBase<E>,
-    b: TensorBase<E>,
-    f: impl Fn(E, E) -> bool,
-) -> Result<TensorBase<bool>> {
-    let shape = broadcast(op, &a.try_shape()?, &b.try_shape()?)?;
-    let (x, y) = (a.stretched(&shape)?.try_to_vec()?, b.stretched(&shape)?.try_to_vec()?);
-    let mask: Vec<bool> = x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect();
-    TensorBase::try_from_slice(&mask, shape)
 }
 
 macro_rules! comparisons {
@@ -61,12 +82,12 @@ twins! {
     impl[E: FloatElement] TensorBase<E> {
         /// The mask of NaN elements.
         pub fn is_nan | try_is_nan(self) -> TensorBase<bool> {
-            compare("is_nan", self, Operand::Number(0.0), |a, _| wengert_kernels::Real::is_nan(a))
+            map(self, wengert_kernels::Real::is_nan)
         }
 
         /// The mask of elements that are neither infinite nor NaN.
         pub fn is_finite | try_is_finite(self) -> TensorBase<bool> {
-            compare("is_finite", self, Operand::Number(0.0), |a, _| a.into().is_finite())
+            map(self, |a| a.into().is_finite())
         }
     }
 }
@@ -75,7 +96,31 @@ twins! {
     impl[] TensorBase<i64> {
         /// The mask of equal elements; the shapes broadcast.
         pub fn equal | try_equal(self, other: TensorBase<i64>) -> TensorBase<bool> {
-            compare_tensors("equal", self, other, |a, b| a == b)
+            zip("equal", self, other, |a, b| a == b)
+        }
+    }
+}
+
+twins! {
+    impl[] TensorBase<bool> {
+        /// Where both masks hold, which broadcast; the operator `&`.
+        pub fn logical_and | try_logical_and(self, other: TensorBase<bool>) -> TensorBase<bool> {
+            zip("logical_and", self, other, |a, b| a & b)
+        }
+
+        /// Where either mask holds, which broadcast; the operator `|`.
+        pub fn logical_or | try_logical_or(self, other: TensorBase<bool>) -> TensorBase<bool> {
+            zip("logical_or", self, other, |a, b| a | b)
+        }
+
+        /// Where one of the masks holds and not the other, which broadcast; the operator `^`.
+        pub fn logical_xor | try_logical_xor(self, other: TensorBase<bool>) -> TensorBase<bool> {
+            zip("logical_xor", self, other, |a, b| a ^ b)
+        }
+
+        /// Where the mask does not hold; the operator `!`.
+        pub fn logical_not | try_logical_not(self) -> TensorBase<bool> {
+            map(self, |holds| !holds)
         }
     }
 }

@@ -11,6 +11,7 @@ mod update;
 use std::fmt;
 use std::marker::PhantomData;
 
+pub(crate) use self::compare::map;
 pub use self::create::NestedArray;
 use crate::display::{self, Gradient};
 use crate::element::{DType, Element, FloatElement};
@@ -68,6 +69,25 @@ twins! {
             })
         }
 
+        /// The number of elements, 1 for rank 0.
+        pub fn numel | try_numel(self) -> usize {
+            Ok(self.try_shape()?.numel())
+        }
+
+        /// The number of dimensions, 0 to [`crate::MAX_RANK`].
+        pub fn dim | try_dim(self) -> usize {
+            Ok(self.try_shape()?.len())
+        }
+
+        /// The length of dimension `dim`, counted from the end if negative.
+        pub fn size | try_size(self, dim: isize) -> usize {
+            let shape = self.try_shape()?;
+            match shape.len() {
+                0 => Err(error!(Dim, "size: a tensor of rank 0 has no dimensions")),
+                rank => Ok(shape[crate::shape::wrap_dim("size", dim, rank)?]),
+            }
+        }
+
         /// The distance in elements between neighbours along each dimension; 0 where a dimension is broadcast.
         pub fn strides | try_strides(self) -> Shape {
             tape::with(|tape| {
@@ -106,34 +126,6 @@ twins! {
 }
 
 impl<E: Element> TensorBase<E> {
-    /// The number of elements.
-    ///
-    /// # Panics
-    /// If the handle is stale.
-    #[track_caller]
-    pub fn numel(self) -> usize {
-        self.shape().numel()
-    }
-
-    /// The number of dimensions, 0 to [`crate::MAX_RANK`].
-    ///
-    /// # Panics
-    /// If the handle is stale.
-    #[track_caller]
-    pub fn dim(self) -> usize {
-        self.shape().len()
-    }
-
-    /// The length of dimension `dim`, counted from the end if negative.
-    ///
-    /// # Panics
-    /// If the handle is stale or has no such dimension.
-    #[track_caller]
-    pub fn size(self, dim: isize) -> usize {
-        let shape = self.shape();
-        shape[crate::error::unwrap(crate::shape::wrap_dim("size", dim, shape.len()))]
-    }
-
     /// The type of the elements.
     pub fn dtype(self) -> DType {
         E::DTYPE

@@ -6,9 +6,8 @@ use std::ops::{
 
 use super::TensorBase;
 use crate::element::FloatElement;
-use crate::error::{Result, unwrap};
+use crate::error::unwrap;
 use crate::ops::elementwise::{Elementwise, binary, unary};
-use crate::shape::broadcast;
 
 /// Stamps one operator: tensor with tensor, tensor with number, number with tensor, and the assigning form.
 ///
@@ -90,36 +89,27 @@ impl<E: FloatElement> Neg for TensorBase<E> {
     }
 }
 
-/// Combines two masks whose shapes broadcast.
-fn combine(op: &str, a: TensorBase<bool>, b: TensorBase<bool>, f: fn(bool, bool) -> bool) -> Result<TensorBase<bool>> {
-    let shape = broadcast(op, &a.try_shape()?, &b.try_shape()?)?;
-    let (x, y) = (a.stretched(&shape)?.try_to_vec()?, b.stretched(&shape)?.try_to_vec()?);
-    let both: Vec<bool> = x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect();
-    TensorBase::try_from_slice(&both, shape)
-}
-
 macro_rules! mask_operator {
-    ($($trait:ident $method:ident = $f:expr;)+) => { $(
+    ($($trait:ident $method:ident = $named:ident;)+) => { $(
         impl $trait for TensorBase<bool> {
             type Output = Self;
             #[track_caller]
             fn $method(self, other: Self) -> Self {
-                unwrap(combine(stringify!($method), self, other, $f))
+                self.$named(other)
             }
         }
     )+ };
 }
 mask_operator! {
-    BitAnd bitand = |x, y| x & y;
-    BitOr bitor = |x, y| x | y;
-    BitXor bitxor = |x, y| x ^ y;
+    BitAnd bitand = logical_and;
+    BitOr bitor = logical_or;
+    BitXor bitxor = logical_xor;
 }
 
 impl Not for TensorBase<bool> {
     type Output = Self;
     #[track_caller]
     fn not(self) -> Self {
-        let inverse: Vec<bool> = self.to_vec().into_iter().map(|x| !x).collect();
-        TensorBase::from_slice(&inverse, self.shape())
+        self.logical_not()
     }
 }

@@ -4,7 +4,7 @@ use wengert_kernels::strided::pack;
 
 use super::TensorBase;
 use crate::element::Element;
-use crate::error::{error, twins};
+use crate::error::{Result, error, twins};
 use crate::tape;
 
 twins! {
@@ -69,17 +69,21 @@ impl<E: Element> TensorBase<E> {
     /// If the handle is stale, or `f` panics.
     #[track_caller]
     pub fn with_data<R>(self, f: impl FnOnce(&[E]) -> R) -> R {
-        let strided = crate::error::unwrap(tape::with(|tape| {
-            let index = tape.resolve(self.handle())?;
-            Ok(!tape.layout(index).is_contiguous())
-        }));
-        if strided {
-            return f(&self.to_vec());
+        crate::error::unwrap(self.try_with_data(f))
+    }
+
+    /// [`Self::with_data`], with the error returned.
+    ///
+    /// # Errors
+    /// A stale handle.
+    pub fn try_with_data<R>(self, f: impl FnOnce(&[E]) -> R) -> Result<R> {
+        if !self.try_is_contiguous()? {
+            return Ok(f(&self.try_to_vec()?));
         }
-        crate::error::unwrap(tape::with(|tape| {
+        tape::with(|tape| {
             let index = tape.resolve(self.handle())?;
             let numel = tape.layout(index).numel();
             Ok(f(&tape.data::<E>(index)[..numel]))
-        }))
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Integration tests of wengert, one binary.
 
+mod bad_input;
+mod handles;
 mod reference;
 mod samples;
 mod update;

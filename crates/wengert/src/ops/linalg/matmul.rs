@@ -46,7 +46,13 @@ impl<E: FloatElement> Compute<E> for Matmul {
         if k != rows {
             return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
         }
-        let lead = broadcast("matmul", lead_a, lead_b)?;
+        let lead = broadcast("matmul", lead_a, lead_b).map_err(|_| {
+            error!(
+                Shape,
+                "matmul: shapes {a:?} and {b:?} do not fit: the batches {lead_a:?} and {lead_b:?} do not broadcast; lengths \
+                 must be equal or 1, counted from the last"
+            )
+        })?;
         Ok(lead.iter().copied().chain([m, n]).collect())
     }
 

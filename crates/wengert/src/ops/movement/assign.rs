@@ -6,6 +6,7 @@ use crate::autograd::{Backward, Forward};
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::shape::Layout;
+use crate::tape::arena::Storage;
 use crate::tape::{self, Entry, Flags, Meta, Tape};
 use crate::tensor::{Tensor64, TensorBase};
 
@@ -50,8 +51,16 @@ pub(crate) fn assign<E: Element>(
         if tracked {
             check_history(tape, op, to)?;
         }
-        write::<E>(tape, to, from)?;
-        if tracked { record_version::<E>(tape, to, from) } else { Ok(()) }
+        // Everything that can fail comes before the write, which can't be undone.
+        let version = if tracked { Some(version::<E>(tape, to, from)?) } else { None };
+        let values = values::<E>(tape, to, from)?;
+        write::<E>(tape, to, values);
+        if let Some(version) = version {
+            let base = tape.arena.base(version.storage);
+            let latest = tape.push(version)?;
+            tape.replace(base, latest);
+        }
+        Ok(())
     })?;
     Ok(target)
 }
@@ -77,9 +86,11 @@ fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
     let is_tracked_leaf = |i: u32| tape.entry(i).op == Op::Leaf && tape.entry(i).flags.has(Flags::GRAD);
     let owner = if base < tape.len() { base } else { index };
     if tape.grad_enabled && (is_tracked_leaf(index) || is_tracked_leaf(owner)) {
+        let what = if is_tracked_leaf(index) { "a leaf" } else { "a view of a leaf" };
         return Err(error!(
             InPlace,
-            "{op}: a leaf that requires a gradient is being changed in place; do it inside of `no_grad`"
+            "{op}: the tensor of shape {:?} is {what} that requires a gradient; change it in place inside of `no_grad`",
+            layout.shape()
         ));
     }
     Ok(())
@@ -98,16 +109,21 @@ fn check_history(tape: &Tape, op: &str, index: u32) -> Result<()> {
     ))
 }
 
-/// Copies the elements of entry `from` over those of entry `to`, of the same shape.
-fn write<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()> {
-    let (place, layout, storage) = (*tape.layout(to), *tape.layout(from), tape.storage(to));
-    if place.numel() == 0 {
-        return Ok(());
-    }
-    // The value may share the target's memory: it is copied out first.
+/// The elements of entry `from`, to be written to entry `to`, copied out because they may share its memory.
+fn values<E: Element>(tape: &Tape, to: u32, from: u32) -> Result<Storage> {
+    let layout = *tape.layout(from);
+    debug_assert_eq!(layout.shape(), tape.layout(to).shape(), "the value was expanded to the target's shape");
     let mut fresh = tape.arena.alloc::<E>(layout.numel(), u32::MAX)?;
     wengert_kernels::strided::pack(tape.data::<E>(from), layout.shape(), layout.strides(), 0, fresh.slice());
-    let values = fresh.publish();
+    Ok(fresh.publish())
+}
+
+/// Writes the block `values` to the elements of entry `to`.
+fn write<E: Element>(tape: &mut Tape, to: u32, values: Storage) {
+    let (place, storage) = (*tape.layout(to), tape.storage(to));
+    if place.numel() == 0 {
+        return;
+    }
     tape::arena::lend(
         tape,
         |tape| &tape.arena,
@@ -119,11 +135,10 @@ fn write<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()> {
         },
     );
     tape.stamp(storage);
-    Ok(())
 }
 
-/// Appends the version of `to`'s tensor that holds from now on.
-fn record_version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()> {
+/// The version of `to`'s tensor that will hold after the write, to be appended.
+fn version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<Entry> {
     let storage = tape.storage(to);
     let base = tape.arena.base(storage);
     let place = *tape.layout(to);
@@ -134,9 +149,8 @@ fn record_version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<()>
     let meta = tape.arena.put(Meta { layout, operands, attrs })?;
     let flags = Flags::GRAD | Flags::LIST | Flags::SHARES;
     let (scope, op) = (tape.scope_id(), Op::Structured(Structured::Assign));
-    let version = tape.push(Entry { scope, op, dtype: E::DTYPE, flags, a: before, b: from, storage, meta })?;
-    tape.replace(base, version);
-    Ok(())
+    tape.reserve()?;
+    Ok(Entry { scope, op, dtype: E::DTYPE, flags, a: before, b: from, storage, meta })
 }
 
 impl Operation for Assign {

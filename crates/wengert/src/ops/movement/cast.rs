@@ -3,7 +3,7 @@
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use crate::autograd::{Backward, Forward};
 use crate::element::{DType, FloatElement};
-use crate::error::{Result, twins};
+use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
 use crate::tensor::TensorBase;
 
@@ -79,9 +79,19 @@ twins! {
         }
 
         /// The numbers without their fractions, as indices.
+        ///
+        /// # Errors
+        /// A number that is NaN or beyond 64 bits.
         pub fn to_index | try_to_index(self) -> TensorBase<i64> {
-            let values: Vec<i64> = self.try_to_vec()?.into_iter().map(|x| { let x: f64 = x.into(); x as i64 }).collect();
-            TensorBase::try_from_slice(&values, self.try_shape()?)
+            // Both limits are powers of two, hence exact: -2^63 fits and 2^63 does not.
+            let fits = |x: E| (i64::MIN as f64..-(i64::MIN as f64)).contains(&x.into());
+            if let Some(wrong) = self.try_with_data(|data| data.iter().copied().find(|&x| !fits(x)))? {
+                return Err(error!(Value, "to_index: {wrong:?} is no index"));
+            }
+            crate::tensor::map(self, |x| {
+                let x: f64 = x.into();
+                x as i64
+            })
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::{Case, Derivative, Operation, Structured, View, record_view};
 use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
-use crate::shape::{IntoShape, Layout, broadcast, shape_of};
+use crate::shape::{IntoShape, Layout, Shape, broadcast, shape_of};
 use crate::tensor::TensorBase;
 
 /// Dimensions of length 1, and new leading ones, repeated without a copy.
@@ -49,21 +49,29 @@ impl<E: Element> TensorBase<E> {
     }
 }
 
+/// `x` repeated to `shape`, for the method `op`.
+fn expand<E: Element>(op: &str, x: TensorBase<E>, shape: &Shape) -> Result<TensorBase<E>> {
+    let own = x.try_shape()?;
+    if broadcast(op, &own, shape).ok().as_ref() != Some(shape) {
+        return Err(error!(
+            Shape,
+            "{op}: shape {own:?} can't be repeated to {shape:?}: lengths must be equal, or 1 before, counted from the last dimension"
+        ));
+    }
+    record_view::<Expand, E>(x, Layout::contiguous(shape))
+}
+
 twins! {
     impl[E: Element] TensorBase<E> {
         /// A view in which dimensions of length 1, and new leading ones, are repeated to make `shape`; no copy. PyTorch's
         /// `broadcast_to` is the same.
         pub fn expand | try_expand<S: IntoShape>(self, shape: S) -> TensorBase<E> {
-            let (own, shape) = (self.try_shape()?, shape_of("expand", shape)?);
-            if broadcast("expand", &own, &shape)? != shape {
-                return Err(error!(Shape, "expand: shape {own:?} does not broadcast to {shape:?}"));
-            }
-            record_view::<Expand, E>(self, Layout::contiguous(&shape))
+            expand("expand", self, &shape_of("expand", shape)?)
         }
 
         /// [`Self::expand`] by its other name.
         pub fn broadcast_to | try_broadcast_to<S: IntoShape>(self, shape: S) -> TensorBase<E> {
-            self.try_expand(shape)
+            expand("broadcast_to", self, &shape_of("broadcast_to", shape)?)
         }
     }
 }
