@@ -90,7 +90,7 @@ fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
         return Err(error!(
             InPlace,
             "{op}: the tensor of shape {:?} is {what} that requires a gradient; change it in place inside of `no_grad`",
-            layout.shape()
+            tape.layout(index).shape()
         ));
     }
     Ok(())
