@@ -4,4 +4,5 @@ mod bad_input;
 mod handles;
 mod reference;
 mod samples;
+mod tutorials;
 mod update;
