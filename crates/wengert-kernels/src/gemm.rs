@@ -21,6 +21,7 @@ use std::arch::x86_64 as x86;
 
 use product::{Product, Strided};
 
+use crate::scratch::Scratch;
 use crate::simd;
 
 /// A matrix that is read: rows and columns at fixed distances in a slice.
@@ -122,7 +123,7 @@ fn assert_fits(len: usize, [rows, cols]: [usize; 2], [row_stride, col_stride]: [
 }
 
 /// The element types that have a matrix product: `f32` and `f64`.
-pub trait Gemm: sealed::Kernel {}
+pub trait Gemm: sealed::Kernel + Scratch {}
 impl Gemm for f32 {}
 impl Gemm for f64 {}
 
@@ -290,7 +291,7 @@ impl<E: Gemm> Product<E> {
 }
 
 /// Multiplications from which a product is shared by threads: below, waking one takes longer than it saves.
-const SHARED_WORK: usize = 1 << 21;
+pub(crate) const SHARED_WORK: usize = 1 << 21;
 /// Parts are cut at multiples of this many rows, whole register tiles on every machine, and have at least as many: few
 /// rows can take a path with other roundings.
 const ROW_UNIT: usize = 12;
@@ -298,15 +299,15 @@ const ROW_UNIT: usize = 12;
 const COL_UNIT: usize = 16;
 
 #[cfg(feature = "rayon")]
-use rayon::{current_num_threads as threads, join};
+pub(crate) use rayon::{current_num_threads as threads, join};
 
 #[cfg(not(feature = "rayon"))]
-fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     1
 }
 
 #[cfg(not(feature = "rayon"))]
-fn join(first: impl FnOnce(), second: impl FnOnce()) {
+pub(crate) fn join(first: impl FnOnce(), second: impl FnOnce()) {
     first();
     second();
 }

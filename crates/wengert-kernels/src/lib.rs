@@ -9,18 +9,22 @@
 //! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
 //! * [`strided`], [`index`] and [`remap`] move elements.
 //! * [`mod@gemm`] is the matrix product.
-//! * [`mod@softmax`] and [`cross_entropy`] are what networks need in one pass.
+//! * [`mod@softmax`], [`cross_entropy`], [`conv`] and [`pool`] are what networks need.
 
+pub mod conv;
 pub mod cross_entropy;
 pub mod gemm;
 pub mod index;
 pub mod map;
 mod math;
+pub mod pool;
 pub mod real;
 pub mod reduce;
 pub mod remap;
+mod scratch;
 pub mod simd;
 pub mod softmax;
 pub mod strided;
+pub mod window;
 
 pub use real::Real;

@@ -47,7 +47,10 @@ pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorB
 /// Arguments of operations that have many: each has `Default`, so that a call names what it changes.
 pub mod options {
     pub use crate::ops::nn::Reduction;
+    pub use crate::ops::nn::conv::{Conv1d, Conv2d};
     pub use crate::ops::nn::cross_entropy::{CrossEntropy, IntoTarget, Target};
+    pub use crate::ops::nn::pool::{AvgPool, MaxPool};
+    pub use crate::ops::nn::window::IntoPair;
 }
 
 /// How much the tape holds, and its limits.

@@ -76,11 +76,6 @@ const PENDING: &[&str] = &[
     // Networks.
     "layer_norm",
     "batch_norm",
-    "conv1d",
-    "conv2d",
-    "max_pool2d",
-    "avg_pool2d",
-    "dropout",
     // Losses.
     "mse",
     "l1",

@@ -1,7 +1,11 @@
 //! What networks are made of: fused operations, each one entry.
 
+pub(crate) mod conv;
 pub(crate) mod cross_entropy;
+mod dropout;
+pub(crate) mod pool;
 pub(crate) mod softmax;
+pub(crate) mod window;
 
 use crate::error::{Result, error};
 

@@ -1,6 +1,7 @@
 //! Layers of networks.
 
 use wengert::FloatElement;
+use wengert::options::{AvgPool, Conv1d, Conv2d, MaxPool};
 
 use super::{Call, Outputs, Value};
 
@@ -11,6 +12,52 @@ pub fn call<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
     Some(vec![Value::Float(match c.op {
         "softmax" => c.x().softmax(c.int("dim")?),
         "log_softmax" => c.x().log_softmax(c.int("dim")?),
+        "conv1d" => c.x().conv1d(c.tensor("weight")?, conv1d(c)),
+        "conv2d" => c.x().conv2d(c.tensor("weight")?, conv2d(c)),
+        "max_pool2d" => c.x().max_pool2d_with(pair(c, "kernel_size")?, max_pool(c)),
+        "avg_pool2d" => c.x().avg_pool2d_with(pair(c, "kernel_size")?, avg_pool(c)),
+        "dropout" => c.x().dropout(c.float("p")?, c.flag("training")),
         _ => return None,
     })])
+}
+
+/// One number for both, or two.
+fn pair<E: FloatElement>(c: &Call<'_, E>, key: &str) -> Option<[usize; 2]> {
+    let sizes = c.sizes(key)?;
+    Some([sizes[0], sizes[sizes.len() - 1]])
+}
+
+fn conv1d<E: FloatElement>(c: &Call<'_, E>) -> Conv1d<E> {
+    let number = |key: &str, default: usize| c.int(key).map_or(default, |n| n as usize);
+    Conv1d {
+        bias: c.tensor("bias"),
+        stride: number("stride", 1),
+        padding: number("padding", 0),
+        dilation: number("dilation", 1),
+        groups: number("groups", 1),
+    }
+}
+
+fn conv2d<E: FloatElement>(c: &Call<'_, E>) -> Conv2d<E> {
+    Conv2d {
+        bias: c.tensor("bias"),
+        stride: pair(c, "stride").unwrap_or([1; 2]),
+        padding: pair(c, "padding").unwrap_or([0; 2]),
+        dilation: pair(c, "dilation").unwrap_or([1; 2]),
+        groups: c.int("groups").map_or(1, |n| n as usize),
+    }
+}
+
+fn max_pool<E: FloatElement>(c: &Call<'_, E>) -> MaxPool {
+    let padding = pair(c, "padding").unwrap_or([0; 2]);
+    MaxPool { stride: pair(c, "stride"), padding, dilation: pair(c, "dilation") }
+}
+
+fn avg_pool<E: FloatElement>(c: &Call<'_, E>) -> AvgPool {
+    AvgPool {
+        stride: pair(c, "stride"),
+        padding: pair(c, "padding").unwrap_or([0; 2]),
+        count_include_pad: !c.has("count_include_pad") || c.flag("count_include_pad"),
+        divisor_override: c.float("divisor_override"),
+    }
 }

@@ -1,0 +1,338 @@
+//! Convolutions of stacks of planes, and their two adjoints.
+//!
+//! `y = conv(x, w)` is linear in `x` and in `w`. Its adjoints, [`input_gradient`] and [`weight_gradient`], are linear in
+//! `(g, w)` and `(x, g)`, and every derivative of one of the three is another of them.
+//!
+//! All are matrix products with the *columns* of an image: the matrix of `c taps` rows, one per channel and tap, and a column per
+//! output place (Chellapilla, Puri and Simard 2006, "High Performance Convolutional Neural Networks for Document Processing").
+//!
+//! ```text
+//! y[n]   = w columns(x[n])          w has a row per output channel
+//! dx[n]  = columnsᵀ(wᵀ g[n])        columnsᵀ adds every element where columns took it from
+//! dw     = Σ g[n] columns(x[n])ᵀ
+//! ```
+//!
+//! The columns of one image are made at a time, so that they stay in cache; images are shared by threads. Sums over images are
+//! taken in a fixed number of parts, so that the bits do not depend on the number of threads.
+
+use std::ops::Range;
+
+use crate::Real;
+use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm, join, threads};
+use crate::map::add_assign;
+use crate::simd::{self, Kernel};
+use crate::window::Window;
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// Images in the batch.
+    pub images: usize,
+    /// Groups that channels are divided into; each is a convolution of its own.
+    pub groups: usize,
+    /// Input channels of one group.
+    pub inputs: usize,
+    /// Output channels of one group.
+    pub outputs: usize,
+    /// How the window moves over a channel.
+    pub window: Window,
+}
+
+impl Conv {
+    /// Rows of the matrix of columns: taps of all channels of a group.
+    fn depth(&self) -> usize {
+        self.inputs * self.window.taps()
+    }
+
+    /// Elements of one group of an input image, an output image, the weight.
+    fn sizes(&self) -> [usize; 3] {
+        [self.inputs * self.window.plane(), self.outputs * self.window.places(), self.outputs * self.depth()]
+    }
+
+    /// Multiplications for one image.
+    fn work(&self) -> usize {
+        self.groups * self.sizes()[1] * self.depth()
+    }
+
+    fn check(&self, x: usize, y: usize, w: usize) {
+        let [input, output, weight] = self.sizes();
+        let [x_len, y_len] = [input, output].map(|size| self.images * self.groups * size);
+        assert!(x == x_len && y == y_len && w == self.groups * weight, "slices of the sizes that {self:?} says");
+    }
+
+    /// Runs `f` for parts of the images, each with its part of `out`, which has `size` elements per image.
+    fn for_images<E: Send>(&self, size: usize, out: &mut [E], f: &(impl Fn(Range<usize>, &mut [E]) + Sync)) {
+        let parts = if self.images * self.work() < SHARED_WORK { 1 } else { threads().min(self.images) };
+        in_parts(0..self.images, parts, size, out, f);
+    }
+}
+
+fn in_parts<E: Send>(
+    images: Range<usize>,
+    parts: usize,
+    size: usize,
+    out: &mut [E],
+    f: &(impl Fn(Range<usize>, &mut [E]) + Sync),
+) {
+    if parts <= 1 {
+        return f(images, out);
+    }
+    let middle = images.start + images.len() * (parts / 2) / parts;
+    let (left, right) = out.split_at_mut((middle - images.start) * size);
+    join(
+        || in_parts(images.start..middle, parts / 2, size, left, f),
+        || in_parts(middle..images.end, parts - parts / 2, size, right, f),
+    );
+}
+
+/// `out = conv(x, w) + bias`.
+///
+/// # Panics
+/// If the slices do not have the sizes that `conv` says.
+pub fn forward<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], w: &[E], bias: Option<&[E]>, out: &mut [E]) {
+    conv.check(x.len(), out.len(), w.len());
+    let ([input, output, weight], depth, places) = (conv.sizes(), conv.depth(), conv.window.places());
+    if output == 0 {
+        return;
+    }
+    conv.for_images(conv.groups * output, out, &|images, out| {
+        with_columns(conv, |columns| {
+            for (k, out) in out.chunks_exact_mut(output).enumerate() {
+                let (part, group) = (images.start * conv.groups + k, k % conv.groups);
+                if let Some(bias) = bias {
+                    let bias = &bias[group * conv.outputs..];
+                    out.chunks_exact_mut(places).zip(bias).for_each(|(plane, &bias)| plane.fill(bias));
+                }
+                let columns = columns_of(conv, &x[part * input..][..input], columns);
+                let w = MatRef::row_major(&w[group * weight..], [conv.outputs, depth]);
+                let beta = E::of(if bias.is_some() { 1.0 } else { 0.0 });
+                let out = MatMut::row_major(out, [conv.outputs, places]);
+                gemm(E::of(1.0), w, MatRef::row_major(columns, [depth, places]), beta, out);
+            }
+        });
+    });
+}
+
+/// The gradient of `x` in `conv(x, w)`, of the value's gradient `g`.
+///
+/// # Panics
+/// As [`forward`].
+pub fn input_gradient<E: Real<Mask = bool> + Gemm>(conv: &Conv, g: &[E], w: &[E], out: &mut [E]) {
+    conv.check(out.len(), g.len(), w.len());
+    let ([input, output, weight], depth, places) = (conv.sizes(), conv.depth(), conv.window.places());
+    if input == 0 {
+        return;
+    }
+    conv.for_images(conv.groups * input, out, &|images, out| {
+        E::scratch(if conv.window.is_identity() { 0 } else { depth * places }, |columns| {
+            for (k, out) in out.chunks_exact_mut(input).enumerate() {
+                let (part, group) = (images.start * conv.groups + k, k % conv.groups);
+                let w = MatRef::row_major(&w[group * weight..], [conv.outputs, depth]).t();
+                let g = MatRef::row_major(&g[part * output..], [conv.outputs, places]);
+                if conv.window.is_identity() {
+                    gemm(E::of(1.0), w, g, E::of(0.0), MatMut::row_major(out, [depth, places]));
+                } else {
+                    gemm(E::of(1.0), w, g, E::of(0.0), MatMut::row_major(columns, [depth, places]));
+                    simd::run(AddColumns { window: &conv.window, columns, out });
+                }
+            }
+        });
+    });
+}
+
+/// Parts that a sum over images is taken in.
+const PARTS: usize = 8;
+/// Weights of more elements are summed in one part: their products are large enough for threads to share.
+const MANY_WEIGHTS: usize = 1 << 16;
+
+/// The gradient of `w` in `conv(x, w)`, of the value's gradient `g`.
+///
+/// # Panics
+/// As [`forward`].
+pub fn weight_gradient<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E], out: &mut [E]) {
+    conv.check(x.len(), g.len(), out.len());
+    out.fill(E::of(0.0));
+    if conv.images == 0 || out.is_empty() || conv.window.places() == 0 {
+        return;
+    }
+    let parts = if out.len() > MANY_WEIGHTS { 1 } else { conv.images.min(PARTS) };
+    if parts == 1 {
+        return add_weights(conv, x, g, 0..conv.images, out);
+    }
+    let size = out.len();
+    E::scratch(parts * size, |sums| {
+        sums.fill(E::of(0.0));
+        let shared = if conv.images * conv.work() < SHARED_WORK { 1 } else { threads().min(parts) };
+        in_parts(0..parts, shared, size, sums, &|own, sums| {
+            for (part, sums) in own.zip(sums.chunks_exact_mut(size)) {
+                let images = conv.images * part / parts..conv.images * (part + 1) / parts;
+                add_weights(conv, x, g, images, sums);
+            }
+        });
+        sums.chunks_exact(size).for_each(|sums| add_assign(sums, out));
+    });
+}
+
+/// Adds the share of some images to the gradient of the weight.
+fn add_weights<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E], images: Range<usize>, out: &mut [E]) {
+    let ([input, output, weight], depth, places) = (conv.sizes(), conv.depth(), conv.window.places());
+    with_columns(conv, |columns| {
+        for part in images.start * conv.groups..images.end * conv.groups {
+            let columns = columns_of(conv, &x[part * input..][..input], columns);
+            let out = &mut out[part % conv.groups * weight..][..weight];
+            let g = MatRef::row_major(&g[part * output..], [conv.outputs, places]);
+            let columns = MatRef::row_major(columns, [depth, places]).t();
+            gemm(E::of(1.0), g, columns, E::of(1.0), MatMut::row_major(out, [conv.outputs, depth]));
+        }
+    });
+}
+
+/// Runs `f` with memory for the columns of one group of an image.
+fn with_columns<E: Gemm>(conv: &Conv, f: impl FnOnce(&mut [E])) {
+    let len = if conv.window.is_identity() { 0 } else { conv.depth() * conv.window.places() };
+    E::scratch(len, f);
+}
+
+/// The columns of `x`, made in `memory`, or `x` itself if that is what they are.
+fn columns_of<'a, E: Real>(conv: &Conv, x: &'a [E], memory: &'a mut [E]) -> &'a [E] {
+    if conv.window.is_identity() {
+        return x;
+    }
+    simd::run(MakeColumns { window: &conv.window, x, columns: memory });
+    memory
+}
+
+struct MakeColumns<'a, E> {
+    window: &'a Window,
+    x: &'a [E],
+    columns: &'a mut [E],
+}
+
+impl<E: Real> Kernel for MakeColumns<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { window, x, columns } = self;
+        let ([_, width], [_, out_width]) = (window.input, window.output);
+        let stride = window.stride[1];
+        for (k, row) in columns.chunks_exact_mut(window.places()).enumerate() {
+            let (channel, tap) = (k / window.taps(), k % window.taps());
+            let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
+            let plane = &x[channel * window.plane()..][..window.plane()];
+            let (rows, places) = (window.inside(0, i), window.inside(1, j));
+            for (r, out) in row.chunks_exact_mut(out_width).enumerate() {
+                if !rows.contains(&r) || places.is_empty() {
+                    out.fill(E::of(0.0));
+                    continue;
+                }
+                out[..places.start].fill(E::of(0.0));
+                out[places.end..].fill(E::of(0.0));
+                let from = &plane[window.at(0, r, i) * width + window.at(1, places.start, j)..];
+                let out = &mut out[places.clone()];
+                if stride == 1 {
+                    // Rows are short: a loop in place beats a call of `memcpy`.
+                    out.iter_mut().zip(from).for_each(|(out, &x)| *out = x);
+                } else {
+                    out.iter_mut().zip(from.iter().step_by(stride)).for_each(|(out, &x)| *out = x);
+                }
+            }
+        }
+    }
+}
+
+/// Writes to every element of `out` the sum of the columns' elements that were taken from it.
+struct AddColumns<'a, E> {
+    window: &'a Window,
+    columns: &'a [E],
+    out: &'a mut [E],
+}
+
+impl<E: Real> Kernel for AddColumns<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { window, columns, out } = self;
+        let ([_, width], [_, out_width]) = (window.input, window.output);
+        let stride = window.stride[1];
+        out.fill(E::of(0.0));
+        if window.places() == 0 {
+            return;
+        }
+        for (k, row) in columns.chunks_exact(window.places()).enumerate() {
+            let (channel, tap) = (k / window.taps(), k % window.taps());
+            let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
+            let plane = &mut out[channel * window.plane()..][..window.plane()];
+            let (rows, places) = (window.inside(0, i), window.inside(1, j));
+            if places.is_empty() {
+                continue;
+            }
+            for r in rows {
+                let to = &mut plane[window.at(0, r, i) * width + window.at(1, places.start, j)..];
+                let from = &row[r * out_width..][places.clone()];
+                if stride == 1 {
+                    let to = &mut to[..from.len()];
+                    for c in 0..from.len() {
+                        to[c] = to[c] + from[c];
+                    }
+                } else {
+                    to.iter_mut().step_by(stride).zip(from).for_each(|(to, &column)| *to = *to + column);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::tests::{meetings, windows};
+
+    fn noise(n: usize, seed: usize) -> Vec<f64> {
+        (0..n).map(|i| ((i + seed) as f64 * 0.618_033_988_749_895).fract() * 2.0 - 1.0).collect()
+    }
+
+    #[track_caller]
+    fn check(what: &str, conv: &Conv, got: &[f64], want: &[f64]) {
+        for (i, (got, want)) in got.iter().zip(want).enumerate() {
+            assert!((got - want).abs() <= 1e-12 * (1.0 + want.abs()), "{what} of {conv:?} at {i}: {got}, not {want}");
+        }
+    }
+
+    #[test]
+    fn the_three_are_the_naive_loop() {
+        let channels = [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 2, 1), (9, 3, 1, 2), (0, 1, 1, 2)];
+        for (window, (images, groups, inputs, outputs)) in
+            windows().into_iter().flat_map(|window| channels.into_iter().map(move |c| (window, c)))
+        {
+            let conv = Conv { images, groups, inputs, outputs, window };
+            let [input, output, weight] = conv.sizes();
+            let (x, g) = (noise(images * groups * input, 1), noise(images * groups * output, 2));
+            let (w, bias) = (noise(groups * weight, 3), noise(groups * outputs, 4));
+            let (mut y, mut dx, mut dw) = (vec![0.0; g.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
+            for place in 0..y.len() {
+                y[place] = bias[place / window.places() % (groups * outputs)];
+            }
+            for part in 0..images * groups {
+                for (o, c) in (0..outputs).flat_map(|o| (0..inputs).map(move |c| (o, c))) {
+                    for (place, tap, at) in meetings(&window) {
+                        let at = part * input + c * window.plane() + at;
+                        let to = part * output + o * window.places() + place;
+                        let k = part % groups * weight + (o * inputs + c) * window.taps() + tap;
+                        y[to] += w[k] * x[at];
+                        dx[at] += w[k] * g[to];
+                        dw[k] += g[to] * x[at];
+                    }
+                }
+            }
+            let mut got = vec![f64::NAN; y.len()];
+            forward(&conv, &x, &w, Some(&bias), &mut got);
+            check("the value", &conv, &got, &y);
+            let mut got = vec![f64::NAN; dx.len()];
+            input_gradient(&conv, &g, &w, &mut got);
+            check("the input's gradient", &conv, &got, &dx);
+            let mut got = vec![f64::NAN; dw.len()];
+            weight_gradient(&conv, &x, &g, &mut got);
+            check("the weight's gradient", &conv, &got, &dw);
+        }
+    }
+}

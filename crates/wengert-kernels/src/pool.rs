@@ -1,0 +1,301 @@
+//! Pooling: the largest or the mean element under a window that slides over planes.
+//!
+//! The largest elements are found as indices first; [`pick`] and [`put_back`] then move values and gradients, and are each
+//! other's adjoints, as are [`means`] and [`spread_means`]. A strip of output places in one row is handled at a time, tap by tap.
+
+use std::ops::Range;
+
+use num_traits::ToPrimitive;
+
+use crate::Real;
+use crate::simd::{self, Kernel};
+use crate::window::Window;
+
+/// Output places that are handled together.
+const STRIP: usize = 64;
+
+/// For every output place of every plane of `x`, the place of the largest element under the window, counted in its plane; the
+/// first of equals, or the last NaN.
+///
+/// # Panics
+/// If the slices are not whole planes, and as many.
+pub fn max_indices<E: Real<Mask = bool> + ToPrimitive>(x: &[E], window: &Window, out: &mut [i64]) {
+    check(window, x.len(), out.len());
+    simd::run(MaxIndices { x, window, out });
+}
+
+/// The elements of `x` at the indices of each plane.
+///
+/// # Panics
+/// As [`max_indices`], or if an index lies outside of its plane.
+pub fn pick<E: Copy>(x: &[E], indices: &[i64], window: &Window, out: &mut [E]) {
+    check(window, x.len(), out.len());
+    assert_eq!(indices.len(), out.len(), "an index for every element");
+    let (plane, places) = (window.plane().max(1), window.places().max(1));
+    for ((x, indices), out) in x.chunks_exact(plane).zip(indices.chunks_exact(places)).zip(out.chunks_exact_mut(places))
+    {
+        out.iter_mut().zip(indices).for_each(|(out, &index)| *out = x[index as usize]);
+    }
+}
+
+/// Zeros with the elements of `g` added at the indices of each plane: the adjoint of [`pick`].
+///
+/// # Panics
+/// As [`pick`].
+pub fn put_back<E: Real>(g: &[E], indices: &[i64], window: &Window, out: &mut [E]) {
+    check(window, out.len(), g.len());
+    assert_eq!(indices.len(), g.len(), "an index for every element");
+    let (plane, places) = (window.plane().max(1), window.places().max(1));
+    out.fill(E::of(0.0));
+    for ((out, indices), g) in out.chunks_exact_mut(plane).zip(indices.chunks_exact(places)).zip(g.chunks_exact(places))
+    {
+        for (&g, &index) in g.iter().zip(indices) {
+            out[index as usize] = out[index as usize] + g;
+        }
+    }
+}
+
+/// What a sum under the window is divided by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Divisor {
+    /// This number.
+    Number(f64),
+    /// The number of taps that lie inside of the plane.
+    Inside,
+}
+
+impl Divisor {
+    /// One divided by the divisor at an output place.
+    #[inline(always)]
+    fn inverse<E: Real>(self, window: &Window, row: usize, column: usize) -> E {
+        let count = |axis: usize, place: usize| {
+            let taps = 0..window.kernel[axis];
+            taps.filter(|&tap| window.inside(axis, tap).contains(&place)).count()
+        };
+        match self {
+            Self::Number(number) => E::of(1.0 / number),
+            Self::Inside => E::of(1.0 / (count(0, row) * count(1, column)) as f64),
+        }
+    }
+}
+
+/// The sum under the window at every output place of every plane of `x`, divided.
+///
+/// # Panics
+/// As [`max_indices`].
+pub fn means<E: Real>(x: &[E], window: &Window, divisor: Divisor, out: &mut [E]) {
+    check(window, x.len(), out.len());
+    simd::run(Means { x, window, divisor, out });
+}
+
+/// The adjoint of [`means`]: every element of `g`, divided, is added under its window.
+///
+/// # Panics
+/// As [`max_indices`].
+pub fn spread_means<E: Real>(g: &[E], window: &Window, divisor: Divisor, out: &mut [E]) {
+    check(window, out.len(), g.len());
+    simd::run(SpreadMeans { g, window, divisor, out });
+}
+
+fn check(window: &Window, x: usize, y: usize) {
+    let (plane, places) = (window.plane(), window.places());
+    assert!(x * places == y * plane && x.checked_rem(plane).is_none_or(|rest| rest == 0), "as many planes in as out");
+}
+
+struct MaxIndices<'a, E> {
+    x: &'a [E],
+    window: &'a Window,
+    out: &'a mut [i64],
+}
+
+impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, window, out } = self;
+        let ([oh, ow], stride) = (window.output, window.stride[1]);
+        if window.places() == 0 {
+            return;
+        }
+        for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
+            for (row, out) in out.chunks_exact_mut(ow).enumerate() {
+                for (first, out) in out.chunks_mut(STRIP).enumerate().map(|(i, out)| (i * STRIP, out)) {
+                    // The tap that is the largest so far, as a number of the type that lanes compare.
+                    let mut best = [E::of(f64::NEG_INFINITY); STRIP];
+                    let mut which = [E::of(-1.0); STRIP];
+                    for_taps(window, row, first..first + out.len(), |tap, places, at| {
+                        let (best, which) = (&mut best[places.clone()], &mut which[places]);
+                        let (tap, count) = (E::of(tap as f64), best.len());
+                        match stride {
+                            1 => improve(best, which, tap, x[at..at + count].iter()),
+                            2 => improve(best, which, tap, x[at..][..2 * count - 1].iter().step_by(2)),
+                            _ => improve(best, which, tap, x[at..].iter().step_by(stride)),
+                        }
+                    });
+                    for (c, out) in out.iter_mut().enumerate() {
+                        let tap = which[c].to_usize().unwrap_or(0);
+                        let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
+                        *out = (window.at(0, row, i) * window.input[1] + window.at(1, first + c, j)) as i64;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Notes tap `tap` where its elements `x` are larger than the best so far.
+#[inline(always)]
+fn improve<'a, E: Real<Mask = bool>>(best: &mut [E], which: &mut [E], tap: E, x: impl Iterator<Item = &'a E>) {
+    for ((best, which), &x) in best.iter_mut().zip(which).zip(x) {
+        let is_better = best.lt(x) | x.is_nan() | which.lt(E::of(0.0));
+        *best = E::select(is_better, x, *best);
+        *which = E::select(is_better, tap, *which);
+    }
+}
+
+/// Runs `f` with every tap that meets the strip `places` of an output row: its number, which places of the strip it meets
+/// inside of the plane, and where it meets the first of them.
+#[inline(always)]
+fn for_taps(window: &Window, row: usize, places: Range<usize>, mut f: impl FnMut(usize, Range<usize>, usize)) {
+    for i in (0..window.kernel[0]).filter(|&i| window.inside(0, i).contains(&row)) {
+        for j in 0..window.kernel[1] {
+            let inside = window.inside(1, j);
+            let (start, end) = (inside.start.max(places.start), inside.end.min(places.end));
+            if start < end {
+                let at = window.at(0, row, i) * window.input[1] + window.at(1, start, j);
+                f(i * window.kernel[1] + j, start - places.start..end - places.start, at);
+            }
+        }
+    }
+}
+
+struct Means<'a, E> {
+    x: &'a [E],
+    window: &'a Window,
+    divisor: Divisor,
+    out: &'a mut [E],
+}
+
+impl<E: Real> Kernel for Means<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, window, divisor, out } = self;
+        let ([_, ow], stride) = (window.output, window.stride[1]);
+        if window.places() == 0 {
+            return;
+        }
+        for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(window.places())) {
+            for (row, out) in out.chunks_exact_mut(ow).enumerate() {
+                out.fill(E::of(0.0));
+                for_taps(window, row, 0..ow, |_, places, at| {
+                    let out = &mut out[places];
+                    match stride {
+                        1 => out.iter_mut().zip(&x[at..]).for_each(|(out, &x)| *out = *out + x),
+                        _ => out.iter_mut().zip(x[at..].iter().step_by(stride)).for_each(|(out, &x)| *out = *out + x),
+                    }
+                });
+                for (column, out) in out.iter_mut().enumerate() {
+                    *out = *out * divisor.inverse(window, row, column);
+                }
+            }
+        }
+    }
+}
+
+struct SpreadMeans<'a, E> {
+    g: &'a [E],
+    window: &'a Window,
+    divisor: Divisor,
+    out: &'a mut [E],
+}
+
+impl<E: Real> Kernel for SpreadMeans<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { g, window, divisor, out } = self;
+        let ([_, ow], stride) = (window.output, window.stride[1]);
+        out.fill(E::of(0.0));
+        if window.places() == 0 {
+            return;
+        }
+        for (out, g) in out.chunks_exact_mut(window.plane().max(1)).zip(g.chunks_exact(window.places())) {
+            for (row, g) in g.chunks_exact(ow).enumerate() {
+                for first in (0..ow).step_by(STRIP) {
+                    let g = &g[first..ow.min(first + STRIP)];
+                    let mut shares = [E::of(0.0); STRIP];
+                    for (c, (share, &g)) in shares.iter_mut().zip(g).enumerate() {
+                        *share = g * divisor.inverse(window, row, first + c);
+                    }
+                    for_taps(window, row, first..first + g.len(), |_, places, at| {
+                        let places = out[at..].iter_mut().step_by(stride).zip(&shares[places]);
+                        places.for_each(|(out, &share)| *out = *out + share);
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::tests::{meetings, windows};
+
+    #[test]
+    fn every_window_is_the_naive_loop() {
+        for window in windows() {
+            // Few values, so that there are ties.
+            let x: Vec<f64> = (0..3 * window.plane()).map(|i| (i * 7 % 5) as f64 - 2.0).collect();
+            let g: Vec<f64> = (0..3 * window.places()).map(|i| (i * 5 % 7) as f64 - 3.0).collect();
+            let mut indices = vec![0; g.len()];
+            max_indices(&x, &window, &mut indices);
+            let (mut picked, mut put) = (vec![0.0; g.len()], vec![0.0; x.len()]);
+            pick(&x, &indices, &window, &mut picked);
+            put_back(&g, &indices, &window, &mut put);
+            for divisor in [Divisor::Number(3.0), Divisor::Inside] {
+                let (mut mean, mut spread) = (vec![0.0; g.len()], vec![0.0; x.len()]);
+                means(&x, &window, divisor, &mut mean);
+                spread_means(&g, &window, divisor, &mut spread);
+                let mut want_spread = vec![0.0; x.len()];
+                let mut want_put = vec![0.0; x.len()];
+                for at in 0..g.len() {
+                    let (plane, place) = (at / window.places(), at % window.places());
+                    let met: Vec<usize> = meetings(&window)
+                        .iter()
+                        .filter(|m| m.0 == place)
+                        .map(|m| plane * window.plane() + m.2)
+                        .collect();
+                    if met.is_empty() {
+                        continue;
+                    }
+                    let count = if divisor == Divisor::Inside { met.len() as f64 } else { 3.0 };
+                    let total: f64 = met.iter().map(|&i| x[i]).sum();
+                    assert!((mean[at] - total / count).abs() < 1e-12, "{window:?} at {at}");
+                    let most = met.iter().map(|&i| x[i]).fold(f64::NEG_INFINITY, f64::max);
+                    let first = *met.iter().find(|&&i| x[i] == most).unwrap();
+                    assert_eq!(
+                        (indices[at] as usize, picked[at]),
+                        (first - plane * window.plane(), most),
+                        "{window:?}"
+                    );
+                    want_put[first] += g[at];
+                    met.iter().for_each(|&i| want_spread[i] += g[at] / count);
+                }
+                let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+                assert!(close(&spread, &want_spread), "{window:?}");
+                assert!(window.padding == [2, 2] || close(&put, &want_put), "{window:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nan_and_infinities_are_found() {
+        let window =
+            Window { input: [1, 4], output: [1, 2], kernel: [1, 2], stride: [1, 2], padding: [0; 2], dilation: [1; 2] };
+        let mut indices = [7; 2];
+        max_indices(&[f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NAN, f32::INFINITY], &window, &mut indices);
+        assert_eq!(indices, [0, 2]);
+    }
+}

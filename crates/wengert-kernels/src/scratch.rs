@@ -1,0 +1,33 @@
+//! Memory that a loop needs while it runs, kept by its thread for the next one.
+
+use std::cell::Cell;
+
+/// Element types that a thread keeps scratch memory of: `f32` and `f64`.
+pub trait Scratch: Copy + 'static {
+    /// Runs `f` with `len` elements of arbitrary values. Allocates only when it needs more than any before it on its thread; a
+    /// call inside of `f` has memory of its own.
+    #[doc(hidden)]
+    fn scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
+}
+
+macro_rules! scratch {
+    ($($t:ty)+) => { $(
+        impl Scratch for $t {
+            fn scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R {
+                thread_local! {
+                    static KEPT: Cell<Vec<$t>> = const { Cell::new(Vec::new()) };
+                }
+                let mut memory = KEPT.take();
+                if memory.len() < len {
+                    memory.resize(len, 0.0);
+                }
+                let result = f(&mut memory[..len]);
+                // A thread that waits for another may have run a loop inside of this one.
+                let inner = KEPT.take();
+                KEPT.set(if inner.len() > memory.len() { inner } else { memory });
+                result
+            }
+        }
+    )+ };
+}
+scratch!(f32 f64);

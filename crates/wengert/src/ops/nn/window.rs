@@ -1,0 +1,49 @@
+//! How many places a window has, and pairs of lengths.
+
+use wengert_kernels::window::Window;
+
+use crate::error::{Result, error};
+
+/// What can be given as `[rows, columns]`: a pair, or one number for both.
+pub trait IntoPair {
+    /// The pair.
+    fn into_pair(self) -> [usize; 2];
+}
+
+impl IntoPair for usize {
+    fn into_pair(self) -> [usize; 2] {
+        [self; 2]
+    }
+}
+impl IntoPair for [usize; 2] {
+    fn into_pair(self) -> [usize; 2] {
+        self
+    }
+}
+
+/// The number of places along each axis at which `window` lies inside of its padded plane.
+///
+/// # Errors
+/// There is none, or a stride, a dilation or a length of the kernel is 0.
+pub(super) fn places(op: &str, window: &Window) -> Result<[usize; 2]> {
+    let Window { input, kernel, stride, padding, dilation, .. } = *window;
+    if [kernel, stride, dilation].iter().flatten().any(|&n| n == 0) {
+        return Err(error!(
+            Value,
+            "{op}: kernel {kernel:?}, stride {stride:?} and dilation {dilation:?} must be at least 1"
+        ));
+    }
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let reach = dilation[axis] * (kernel[axis] - 1) + 1;
+        let Some(room) = (input[axis] + 2 * padding[axis]).checked_sub(reach) else {
+            return Err(error!(
+                Shape,
+                "{op}: a kernel of {kernel:?} with dilation {dilation:?} is larger than the plane {input:?} with padding \
+                 {padding:?}"
+            ));
+        };
+        output[axis] = room / stride[axis] + 1;
+    }
+    Ok(output)
+}
