@@ -66,26 +66,21 @@ impl Window {
 pub(crate) mod tests {
     use super::*;
 
-    /// Windows of many forms: input, kernel, stride, padding, dilation.
+    /// Windows of many forms.
     pub fn windows() -> Vec<Window> {
-        let forms = [
-            ([4, 4], [3, 3], [1, 1], [0, 0], [1, 1]),
-            ([4, 5], [2, 3], [2, 2], [0, 0], [1, 1]),
-            ([4, 4], [3, 3], [1, 1], [1, 1], [1, 1]),
-            ([5, 6], [2, 2], [1, 1], [0, 0], [2, 2]),
-            ([5, 7], [2, 3], [2, 1], [0, 2], [1, 2]),
-            ([1, 70], [1, 3], [1, 1], [0, 1], [1, 1]),
-            ([3, 150], [2, 2], [2, 2], [1, 1], [1, 1]),
-            ([2, 2], [1, 1], [1, 1], [0, 0], [1, 1]),
-            ([1, 1], [3, 3], [1, 1], [2, 2], [1, 1]),
+        // Input, kernel, stride, padding, dilation.
+        let forms: [[[usize; 2]; 5]; 9] = [
+            [[4, 4], [3, 3], [1, 1], [0, 0], [1, 1]],
+            [[4, 5], [2, 3], [2, 2], [0, 0], [1, 1]],
+            [[4, 4], [3, 3], [1, 1], [1, 1], [1, 1]],
+            [[5, 6], [2, 2], [1, 1], [0, 0], [2, 2]],
+            [[5, 7], [2, 3], [2, 1], [0, 2], [1, 2]],
+            [[1, 70], [1, 3], [1, 1], [0, 1], [1, 1]],
+            [[3, 150], [2, 2], [2, 2], [1, 1], [1, 1]],
+            [[2, 2], [1, 1], [1, 1], [0, 0], [1, 1]],
+            [[1, 1], [3, 3], [1, 1], [2, 2], [1, 1]],
         ];
-        let make = |&(input, kernel, stride, padding, dilation): &(
-            [usize; 2],
-            [usize; 2],
-            [usize; 2],
-            [usize; 2],
-            [usize; 2],
-        )| {
+        let make = |&[input, kernel, stride, padding, dilation]: &[[usize; 2]; 5]| {
             let places = |a: usize| (input[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1;
             Window { input, output: [places(0), places(1)], kernel, stride, padding, dilation }
         };
