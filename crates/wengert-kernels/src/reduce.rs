@@ -16,6 +16,7 @@
 //!
 //! Reductions of one axis ([`sum_axis`] and its siblings) see their operand as `[outer, n, inner]` and reduce `n`.
 
+mod arg;
 mod axis;
 
 use std::marker::PhantomData;
@@ -24,6 +25,7 @@ use crate::Real;
 use crate::map::Map2;
 use crate::simd::{self, Kernel};
 
+pub use arg::{argmax_axis, argmin_axis};
 pub use axis::{max_axis, min_axis, prod_axis, sum_axis};
 
 /// Elements whose partial result is one leaf of the [`Tree`].

@@ -15,15 +15,15 @@ pub(super) fn reduce<T: Float>(x: T) -> (T, T, T) {
     (k, r, (high - r) - low)
 }
 
-/// `e^r - 1` for `|r| <= ln 2 / 2`.
+/// `scale e^(r + low) - unit` for `|r| <= ln 2 / 2`, where `scale` is `unit` times a power of two.
 #[inline(always)]
-fn expm1_reduced<T: Float>(r: T) -> T {
-    r + r * r * T::exp_tail(r)
+pub(super) fn scaled_expm1<T: Float>(scale: T, unit: T, r: T, low: T) -> T {
+    (scale * r + (scale - unit)) + scale * (low + r * r * T::exp_tail(r))
 }
 
 /// `e^(r + low)` for `|r| <= ln 2 / 2`; adding a `low` of -0 costs nothing.
 #[inline(always)]
-pub(super) fn exp_reduced<T: Float>(r: T, low: T) -> T {
+fn exp_reduced<T: Float>(r: T, low: T) -> T {
     let sum = T::of(1.0) + r;
     let lost = r - (sum - T::of(1.0));
     sum + (lost + low + r * r * T::exp_tail(r))
@@ -80,11 +80,9 @@ pub(crate) fn exp2<T: Float>(x: T) -> T {
 #[inline(always)]
 pub(crate) fn expm1<T: Float>(x: T) -> T {
     let low = T::EXP_ZERO * T::of(0.5);
-    let (k, r, _) = reduce(clip(x, low, T::EXP_INFINITE));
-    let p = expm1_reduced(r);
+    let (k, r, low) = reduce(clip(x, low, T::EXP_INFINITE));
     // Half of the power of two: all of it overflows before the result does.
-    let half = T::pow2(k - T::of(1.0));
-    let result = T::of(2.0) * (half * p + (half - T::of(0.5)));
+    let result = T::of(2.0) * scaled_expm1(T::pow2(k - T::of(1.0)), T::of(0.5), r, low);
     // The halves of tiny results are subnormal.
     T::select(x.abs().lt(T::of(1e-20)), x, result)
 }

@@ -34,8 +34,6 @@ pub(crate) trait Float: Real<Mask = bool> {
     fn exp_tail(r: Self) -> Self;
     /// `ln(1 + f) - f`, for `1 + f` in the range of [`Float::decompose`].
     fn log1p_tail(f: Self) -> Self;
-    /// `(tanh x - x) / x³` of `z = x²` for `z < 0.625²`.
-    fn tanh_tail(z: Self) -> Self;
 }
 
 impl Float for f32 {
@@ -72,10 +70,6 @@ impl Float for f32 {
     fn log1p_tail(f: Self) -> Self {
         let p = poly(f, LN_F32);
         f * f * (f * p - 0.5)
-    }
-    #[inline(always)]
-    fn tanh_tail(z: Self) -> Self {
-        poly(z, TANH_F32)
     }
 }
 
@@ -116,10 +110,6 @@ impl Float for f64 {
         let half_square = 0.5 * f * f;
         s * (half_square + z * poly(z, LN_F64)) - half_square
     }
-    #[inline(always)]
-    fn tanh_tail(z: Self) -> Self {
-        poly(z, TANH_F64)
-    }
 }
 
 const EXP_F32: [f32; 5] = [4.9999997e-01, 1.6666539e-01, 4.166775e-02, 8.3670905e-03, 1.3837909e-03];
@@ -134,8 +124,6 @@ const LN_F32: [f32; 8] = [
     1.3989168e-01,
     -1.2869334e-01,
 ];
-
-const TANH_F32: [f32; 5] = [-3.333328e-01, 1.3331406e-01, -5.3736515e-02, 2.062817e-02, -5.692299e-03];
 
 const EXP_F64: [f64; 11] = [
     5.0e-01,
@@ -159,19 +147,4 @@ const LN_F64: [f64; 7] = [
     1.818356176479062e-01,
     1.5314114362075976e-01,
     1.4795327104833336e-01,
-];
-
-const TANH_F64: [f64; 12] = [
-    -3.3333333333333315e-01,
-    1.333333333332996e-01,
-    -5.3968253966149626e-02,
-    2.1869488470707903e-02,
-    -8.863234338930034e-03,
-    3.59211422440181e-03,
-    -1.455727223269243e-03,
-    5.894566779693466e-04,
-    -2.3702415642280276e-04,
-    9.157860831303903e-05,
-    -3.0206174897280403e-05,
-    6.050284284799353e-06,
 ];

@@ -1,22 +1,22 @@
 //! Hyperbolic functions and their inverses.
 
 use super::dd::{Dd, fast_two_sum, two_prod, two_sum};
-use super::exp::{exp_reduced, half_exp, reduce};
+use super::exp::{half_exp, reduce, scaled_expm1};
 use super::float::Float;
 use super::log::{ln_1p, log1p};
 use super::poly::poly;
 
-/// `tanh x`: a polynomial near 0, `1 - 2 / (e^2x + 1)` elsewhere.
+/// `tanh x = t / (t + 2)` with `t = e^2x - 1`.
 #[inline(always)]
 pub(crate) fn tanh<T: Float>(x: T) -> T {
     let (one, two) = (T::of(1.0), T::of(2.0));
     let a = x.abs();
-    let z = a * a;
-    let near = a + a * z * T::tanh_tail(z);
     let limit = T::of(22.0);
-    let (k, r, _) = reduce(two * T::select(limit.lt(a), limit, a));
-    let far = one - two / (exp_reduced(r, T::of(-0.0)) * T::pow2(k) + one);
-    T::select(a.lt(T::of(0.625)), near, far).with_sign_of(x)
+    let (k, r, low) = reduce(two * T::select(limit.lt(a), limit, a));
+    let t = scaled_expm1(T::pow2(k), one, r, low);
+    let q = t / (t + two);
+    // Near 0 the quotient is better as a correction: t / (t + 2) = (t - t² / (t + 2)) / 2.
+    T::select(a.lt(T::of(0.35)), T::of(0.5) * (t - t * q), q).with_sign_of(x)
 }
 
 /// `sinh x`: a polynomial below 1, `(e^x - e^-x) / 2` above.
