@@ -39,6 +39,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};
 pub use ops::indexing::{IntoSource, Source};
 pub use ops::movement::cat::{cat, stack, try_cat, try_stack};
+pub use ops::movement::remap::PadMode;
+pub use ops::movement::slice::{IntoSections, Sections};
 pub use random::manual_seed;
 pub use shape::{IntoDimList, IntoDims, IntoShape, MAX_RANK, Shape};
 pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};

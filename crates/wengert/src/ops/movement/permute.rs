@@ -1,10 +1,12 @@
 //! Another order of the dimensions.
 
+use smallvec::SmallVec;
+
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
 use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
-use crate::shape::{Layout, MAX_RANK, wrap_dim};
+use crate::shape::{IntoDimList, Layout, MAX_RANK, wrap_dim};
 use crate::tensor::TensorBase;
 
 /// Result dimension `d` is operand dimension `order[d]`.
@@ -31,6 +33,7 @@ impl Operation for Permute {
     fn cases() -> Vec<Case> {
         vec![
             Case::new("three dimensions", &[&[2, 3, 4]], |x| x[0].permute([2, 0, 1])),
+            Case::new("movedim", &[&[2, 3, 4]], |x| x[0].movedim([0, 1], [2, 0])),
             Case::new("transpose", &[&[2, 3]], |x| x[0].t()),
         ]
     }
@@ -69,6 +72,22 @@ fn exchanged(a: usize, b: usize, grad_fn: &'static str) -> Order {
     Order { dims, grad_fn }
 }
 
+/// The dimensions by number, each named once.
+fn wrap_each(dims: &[isize], rank: usize) -> Result<SmallVec<[usize; MAX_RANK]>> {
+    let mut wrapped = SmallVec::new();
+    for &given in dims {
+        let dim = wrap_dim("movedim", given, rank)?;
+        if wrapped.contains(&dim) {
+            return Err(error!(Dim, "movedim: dimension {given} is named twice in {dims:?}"));
+        }
+        // A tensor of rank 0 has a dimension 0 by name only.
+        if rank > 0 {
+            wrapped.push(dim);
+        }
+    }
+    Ok(wrapped)
+}
+
 twins! {
     impl[E: Element] TensorBase<E> {
         /// A view with the dimensions in the order `dims`, which names each once.
@@ -89,6 +108,28 @@ twins! {
                 ));
             }
             record_view::<Permute, E>(self, Order { dims: order, grad_fn: Permute::GRAD_FN })
+        }
+
+        /// A view in which the dimensions `source` (one number, an array) are at the places `destination`; the others keep their
+        /// order.
+        pub fn movedim | try_movedim<S: IntoDimList, D: IntoDimList>(self, source: S, destination: D) -> TensorBase<E> {
+            let rank = self.try_shape()?.len();
+            let (source, destination) = (source.into_dim_list(), destination.into_dim_list());
+            let (from, to) = (wrap_each(&source, rank)?, wrap_each(&destination, rank)?);
+            if from.len() != to.len() {
+                return Err(error!(
+                    Dim,
+                    "movedim: {source:?} and {destination:?} name different numbers of dimensions; each source needs a place"
+                ));
+            }
+            let mut rest = (0..rank).filter(|d| !from.contains(d));
+            let dims: SmallVec<[isize; MAX_RANK]> = (0..rank)
+                .map(|d| match to.iter().position(|&place| place == d) {
+                    Some(k) => from[k] as isize,
+                    None => rest.next().expect("as many dimensions stay as places") as isize,
+                })
+                .collect();
+            self.try_permute(&dims[..])
         }
 
         /// A view with two dimensions exchanged.

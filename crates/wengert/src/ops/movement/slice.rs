@@ -1,5 +1,7 @@
 //! Parts of a tensor as views.
 
+use smallvec::SmallVec;
+
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
 use super::strided::{view_backward, view_tangent};
 use crate::autograd::{Backward, Forward};
@@ -20,6 +22,8 @@ pub(crate) struct Range {
     start: usize,
     step: usize,
     length: usize,
+    /// By which method it was asked for, as print shows it.
+    grad_fn: &'static str,
 }
 
 impl Operation for Slice {
@@ -29,13 +33,25 @@ impl Operation for Slice {
     type Attrs = Range;
 
     fn grad_fn(range: &Range) -> &'static str {
-        if range.select { "SelectBackward0" } else { Self::GRAD_FN }
+        range.grad_fn
     }
 
     fn cases() -> Vec<Case> {
         vec![
             Case::new("with a step", &[&[3, 7]], |x| x[0].slice(1, 1, 6, 2)),
             Case::new("select", &[&[3, 4]], |x| x[0].select(0, -1)),
+            Case::new("split", &[&[5, 2]], |x| {
+                let parts = x[0].split([1, 3, 1], 0);
+                parts[0] * parts[1] + parts[2]
+            }),
+            Case::new("chunk", &[&[2, 4]], |x| {
+                let parts = x[0].chunk(2, -1);
+                parts[0] * parts[1]
+            }),
+            Case::new("unbind", &[&[2, 3]], |x| {
+                let parts = x[0].unbind(0);
+                parts[0] * parts[1]
+            }),
             Case::new("of a transpose", &[&[3, 4]], |x| x[0].t().narrow(0, 1, 2)),
         ]
     }
@@ -78,6 +94,59 @@ fn dimension<E: Element>(op: &str, x: TensorBase<E>, dim: isize) -> Result<(u8, 
     Ok((dim as u8, shape[dim]))
 }
 
+/// `length` elements from `start` on.
+fn part<E: Element>(
+    x: TensorBase<E>,
+    dim: u8,
+    start: usize,
+    length: usize,
+    grad_fn: &'static str,
+) -> Result<TensorBase<E>> {
+    record_view::<Slice, E>(x, Range { dim, select: false, start, step: 1, length, grad_fn })
+}
+
+/// The part at `start`, without the dimension.
+fn single<E: Element>(x: TensorBase<E>, dim: u8, start: usize, grad_fn: &'static str) -> Result<TensorBase<E>> {
+    record_view::<Slice, E>(x, Range { dim, select: true, start, step: 1, length: 1, grad_fn })
+}
+
+/// Parts of at most `size` elements.
+fn equal_parts<E: Element>(x: TensorBase<E>, dim: u8, n: usize, size: usize) -> Result<Vec<TensorBase<E>>> {
+    let count = n.div_ceil(size.max(1)).max(1);
+    (0..count).map(|k| part(x, dim, k * size, size.min(n - k * size), "SplitBackward0")).collect()
+}
+
+/// What [`TensorBase::split`] takes: the length of all parts (the last may be shorter), or the length of each.
+pub trait IntoSections {
+    /// The length of all, or the lengths.
+    fn into_sections(self) -> Sections;
+}
+
+/// Lengths of parts.
+#[derive(Clone, Debug)]
+pub enum Sections {
+    /// All of this length; the last may be shorter.
+    Equal(usize),
+    /// One by one.
+    Each(SmallVec<[usize; 8]>),
+}
+
+impl IntoSections for usize {
+    fn into_sections(self) -> Sections {
+        Sections::Equal(self)
+    }
+}
+impl<const N: usize> IntoSections for [usize; N] {
+    fn into_sections(self) -> Sections {
+        Sections::Each(SmallVec::from_slice(&self))
+    }
+}
+impl IntoSections for &[usize] {
+    fn into_sections(self) -> Sections {
+        Sections::Each(SmallVec::from_slice(self))
+    }
+}
+
 twins! {
     impl[E: Element] TensorBase<E> {
         /// A view of the elements `start`, `start + step`, .. up to but not including `end` along `dim`. As in PyTorch, negative
@@ -91,7 +160,7 @@ twins! {
             let (start, end) = (wrap(start), wrap(end));
             let length = end.saturating_sub(start).div_ceil(step);
             let start = if length == 0 { 0 } else { start };
-            record_view::<Slice, E>(self, Range { dim, select: false, start, step, length })
+            record_view::<Slice, E>(self, Range { dim, select: false, start, step, length, grad_fn: Slice::GRAD_FN })
         }
 
         /// A view of `length` elements from `start` on along `dim`.
@@ -104,7 +173,7 @@ twins! {
                     self.shape()
                 ));
             }
-            record_view::<Slice, E>(self, Range { dim, select: false, start: if length == 0 { 0 } else { start }, step: 1, length })
+            part(self, dim, start, length, Slice::GRAD_FN)
         }
 
         /// A view of the part at `index` of `dim`, which is dropped; a negative index counts from the end.
@@ -118,7 +187,51 @@ twins! {
                     self.shape()
                 ));
             }
-            record_view::<Slice, E>(self, Range { dim, select: true, start: place as usize, step: 1, length: 1 })
+            single(self, dim, place as usize, "SelectBackward0")
+        }
+
+        /// Views of the consecutive parts along `dim`, of `sizes` elements each (the last may be shorter), or of the lengths in an
+        /// array, whose sum is the dimension's length.
+        pub fn split | try_split<S: IntoSections>(self, sizes: S, dim: isize) -> Vec<TensorBase<E>> {
+            let (dim, n) = dimension("split", self, dim)?;
+            let lengths = match sizes.into_sections() {
+                Sections::Equal(0) if n > 0 => {
+                    return Err(error!(Value, "split: parts of 0 elements do not make up {n}; the size must be at least 1"));
+                }
+                Sections::Equal(size) => return equal_parts(self, dim, n, size),
+                Sections::Each(lengths) => lengths,
+            };
+            if lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length)) != Some(n) {
+                return Err(error!(
+                    Shape,
+                    "split: parts of {lengths:?} elements do not make up dimension {dim} of shape {:?}",
+                    self.shape()
+                ));
+            }
+            let mut end = 0;
+            let next = |&length: &usize| {
+                end += length;
+                part(self, dim, end - length, length, "SplitWithSizesBackward0")
+            };
+            lengths.iter().map(next).collect()
+        }
+
+        /// Views of at most `chunks` consecutive parts along `dim`, all equally long but the last.
+        pub fn chunk | try_chunk(self, chunks: usize, dim: isize) -> Vec<TensorBase<E>> {
+            let (dim, n) = dimension("chunk", self, dim)?;
+            if chunks == 0 {
+                return Err(error!(Value, "chunk: there must be at least 1 chunk"));
+            }
+            if n == 0 {
+                return (0..chunks).map(|_| part(self, dim, 0, 0, "SplitWithSizesBackward0")).collect();
+            }
+            equal_parts(self, dim, n, n.div_ceil(chunks))
+        }
+
+        /// Views of the parts along `dim`, which is dropped.
+        pub fn unbind | try_unbind(self, dim: isize) -> Vec<TensorBase<E>> {
+            let (dim, n) = dimension("unbind", self, dim)?;
+            (0..n).map(|place| single(self, dim, place, "UnbindBackward0")).collect()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Views and rearrangements.
 
-use wengert::{FloatElement, TensorBase, cat, stack};
+use wengert::{FloatElement, PadMode, TensorBase, cat, stack};
 
 use super::{Call, Outputs, Value};
 
@@ -22,7 +22,10 @@ fn expanded<E: FloatElement>(c: &Call<'_, E>) -> Option<Vec<usize>> {
 }
 
 pub fn call<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
-    let one = changed_shape(c).or_else(|| part(c)).or_else(|| joined(c));
+    if let Some(parts) = parts(c) {
+        return Some(parts.into_iter().map(Value::Float).collect());
+    }
+    let one = changed_shape(c).or_else(|| part(c)).or_else(|| joined(c)).or_else(|| copied(c));
     Some(vec![Value::Float(one?)])
 }
 
@@ -44,6 +47,7 @@ fn changed_shape<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
         "transpose" => c.x().transpose(c.int("dim0")?, c.int("dim1")?),
         "t" => c.x().t(),
         "permute" => c.x().permute(c.ints("dims")?),
+        "movedim" => c.x().movedim(&c.ints("source")?[..], &c.ints("destination")?[..]),
         "expand" => c.x().expand(&expanded(c)?),
         "broadcast_to" => c.x().broadcast_to(&expanded(c)?),
         _ => return None,
@@ -73,6 +77,48 @@ fn joined<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
     Some(match c.op {
         "cat" => cat(&c.tensors(), c.int("dim")?),
         "stack" => stack(&c.tensors(), c.int("dim")?),
+        _ => return None,
+    })
+}
+
+/// Several parts.
+fn parts<E: FloatElement>(c: &Call<'_, E>) -> Option<Vec<TensorBase<E>>> {
+    let dim = c.int("dim").unwrap_or(0);
+    let sizes = "split_size_or_sections";
+    Some(match c.op {
+        "split" => match c.int(sizes) {
+            Some(size) => c.x().split(size as usize, dim),
+            None => c.x().split(&c.sizes(sizes)?[..], dim),
+        },
+        "chunk" => c.x().chunk(c.int("chunks")? as usize, dim),
+        "unbind" => c.x().unbind(dim),
+        _ => return None,
+    })
+}
+
+/// Copies with the elements at other places.
+fn copied<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
+    let diagonal = c.int("diagonal").unwrap_or(0);
+    Some(match c.op {
+        "repeat" => c.x().repeat(&c.sizes("repeats")?),
+        "flip" => c.x().flip(&c.ints("dims")?[..]),
+        "roll" => c.x().roll(&c.ints("shifts")?[..], &c.ints("dims").unwrap_or_default()[..]),
+        "tril" => c.x().tril(diagonal),
+        "triu" => c.x().triu(diagonal),
+        "diag" => c.x().diag(diagonal),
+        "diagonal" => {
+            let (dim1, dim2) = (c.int("dim1").unwrap_or(0), c.int("dim2").unwrap_or(1));
+            c.x().diagonal(c.int("offset").unwrap_or(0), dim1, dim2)
+        }
+        "pad" => {
+            let mode = match c.text("mode") {
+                Some("reflect") => PadMode::Reflect,
+                Some("replicate") => PadMode::Replicate,
+                Some("circular") => PadMode::Circular,
+                _ => PadMode::Constant(E::of(c.float("value").unwrap_or(0.0))),
+            };
+            c.x().pad(&c.ints("pad")?[..], mode)
+        }
         _ => return None,
     })
 }
