@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod handles;
+mod places;
 mod reference;
 mod samples;
 mod tutorials;
