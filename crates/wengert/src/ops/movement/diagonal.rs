@@ -146,7 +146,7 @@ twins! {
             let (shape, offset) = (self.try_shape()?, diagonal);
             let matrix = match shape[..] {
                 [n] => {
-                    let side = n.checked_add(offset.unsigned_abs()).unwrap_or(usize::MAX);
+                    let side = n.saturating_add(offset.unsigned_abs());
                     Shape::new("diag", &[side, side])?;
                     Matrix { size: [side, side], offset, extract: false }
                 }
