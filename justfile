@@ -42,3 +42,7 @@ ulp-f32:
 # The book
 book:
     mdbook build docs
+
+# Fuzz one target (needs nightly and cargo-fuzz): `just fuzz program 60`
+fuzz name seconds="60":
+    cargo +nightly fuzz run {{name}} -- -max_total_time={{seconds}} -max_len=1024
