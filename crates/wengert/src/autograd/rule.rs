@@ -7,7 +7,8 @@ use crate::element::{Element, FloatElement};
 use crate::error::Result;
 use crate::ops::linalg::matmul;
 use crate::shape::Shape;
-use crate::tape;
+use crate::tape::arena::lend;
+use crate::tape::{self, Tape};
 use crate::tensor::TensorBase;
 
 /// One entry being passed by a reverse sweep.
@@ -74,6 +75,35 @@ impl<'a, E: FloatElement> Backward<'a, E> {
     /// As [`Self::add`], for an operand of another float type.
     pub fn add_other<F: FloatElement>(&mut self, k: usize, value: TensorBase<F>) -> Result<()> {
         self.sweep.add(self.operands[k], value)
+    }
+
+    /// Adds to operand `k`'s gradient what is zero at most places: a recorded sweep the tensor that `whole` gives; a plain one
+    /// lets `add` write to the gradient itself, which holds zeros if nothing was there.
+    pub fn add_sparse(
+        &mut self,
+        k: usize,
+        whole: impl FnOnce() -> Result<TensorBase<E>>,
+        add: impl FnOnce(&Tape, &mut [E]),
+    ) -> Result<()> {
+        let operand = self.operands[k];
+        if self.sweep.is_recorded() {
+            return self.sweep.add(operand, whole()?);
+        }
+        tape::with(|tape| {
+            let (target, first) = self.sweep.target::<E>(tape, operand)?;
+            lend(
+                tape,
+                |tape| &tape.arena,
+                target,
+                |out: &mut [E], tape| {
+                    if first {
+                        out.fill(E::default());
+                    }
+                    add(tape, out);
+                },
+            );
+            Ok(())
+        })
     }
 
     /// Adds the product of two matrices to operand `k`'s gradient; a plain sweep multiplies straight into it.

@@ -2,7 +2,8 @@
 
 use wengert::table::samples;
 use wengert::{
-    BoolTensor, Error, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, grad_with, memory, scope, try_jvp,
+    BoolTensor, Error, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, grad_with, memory, scope, try_cat,
+    try_jvp, try_stack,
 };
 
 use super::bad_input::panic_of;
@@ -101,6 +102,24 @@ const CALLS: &[(&str, Call)] = calls! { x i m;
     m.try_logical_not(),
     m.try_where_(Tensor64::zeros(2), 1.0),
     BoolTensor::new([true, false]).try_where_(x, 1.0),
+    x.try_sort(0, false),
+    x.try_argsort(0, false),
+    x.try_topk(1, 0, true),
+    x.try_chunk(2, 0),
+    x.try_unbind(0),
+    i.try_one_hot(3),
+    i.try_embedding(Tensor64::zeros([2, 2]), None),
+    IndexTensor::new([1]).try_embedding(x, None),
+    Tensor64::zeros(2).try_gather(0, i),
+    Tensor64::zeros(2).try_index_select(0, i),
+    Tensor64::zeros(2).try_scatter(0, i, 1.0),
+    Tensor64::zeros(2).try_index_put(&[i], 1.0, true),
+    Tensor64::zeros(2).try_index_put(&[IndexTensor::new([1])], x, false),
+    Tensor64::zeros(2).try_masked_fill(m, 1.0),
+    Tensor64::zeros(2).try_masked_fill(BoolTensor::new([true]), x),
+    Tensor64::zeros(2).try_masked_select(m),
+    try_cat(&[Tensor64::zeros(2), x], 0),
+    try_stack(&[x, Tensor64::zeros(2)], 0),
 };
 
 #[test]

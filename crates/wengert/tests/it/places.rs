@@ -87,6 +87,22 @@ fn only_the_last_writer_of_a_place_gets_a_gradient() {
 }
 
 #[test]
+fn an_index_or_mask_that_changed_since_is_refused() {
+    scope(|| {
+        let x = counted(&[3]).requires_grad_(true);
+        let (index, mask) = (ids(&[0, 2]), BoolTensor::new([true, false, true]));
+        let y = [x.gather(0, index).sum(), x.masked_fill(mask, 0.0).sum()];
+        index.fill_(1);
+        mask.fill_(true);
+        for y in y {
+            let error = y.try_backward().expect_err("another index than that of the values");
+            assert_eq!(error.kind(), ErrorKind::InPlace, "{error}");
+        }
+        assert!(x.grad().is_none());
+    });
+}
+
+#[test]
 fn a_row_of_padding_gets_no_gradient() {
     scope(|| {
         let weight = Tensor::ones([3, 2]).requires_grad_(true);

@@ -2,11 +2,12 @@
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use super::places::{Places, check};
-use super::scatter::onto_zeros;
+use super::scatter::{add_at, onto_zeros};
 use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape, wrap_dim};
+use crate::tape::Tape;
 use crate::tensor::{IndexTensor, TensorBase};
 
 /// The elements of operand 0, contiguous, at the places that operand 1 names.
@@ -60,9 +61,13 @@ impl<E: Element> Compute<E> for Gather {
 
 impl<E: FloatElement> Derivative<E> for Gather {
     fn backward(cx: &mut Backward<'_, E>, places: &Places) -> Result<()> {
-        let index = cx.operand(1)?;
-        let g = onto_zeros(places.passed(cx.grad(), index)?, index, *places)?;
-        cx.add(0, g)
+        let index: IndexTensor = cx.operand(1)?;
+        let g = places.passed(cx.grad(), index)?;
+        let add = |tape: &Tape, out: &mut [E]| {
+            let (g, index) = (Input::of(tape, g.handle().index), Input::of(tape, index.handle().index));
+            add_at(out, places, &index, &g);
+        };
+        cx.add_sparse(0, || onto_zeros(g, index, *places), add)
     }
 
     fn tangent(cx: &Forward<'_, E>, places: &Places) -> Result<TensorBase<E>> {

@@ -1,5 +1,8 @@
 //! Elements chosen by a mask.
 
+use wengert_kernels::strided::pack;
+
+use super::super::elementwise::BLOCK;
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use super::gather::gathered;
 use super::places::Places;
@@ -47,8 +50,16 @@ impl<E: Element> Compute<E> for MaskedFill {
 
     fn forward(inputs: &[Input<'_>], _: &Form, out: &mut [E]) {
         let value = inputs[2].slice::<E>()[0];
-        let pairs = inputs[0].slice::<E>().iter().zip(inputs[1].slice::<bool>());
-        out.iter_mut().zip(pairs).for_each(|(to, (&x, &masked))| *to = if masked { value } else { x });
+        let (x, mask) = (&inputs[0], &inputs[1]);
+        pack(x.strided(), x.layout.shape(), x.layout.strides(), 0, out);
+        let (mask, layout) = (mask.strided(), &mask.layout);
+        let mut block = [false; BLOCK];
+        for start in (0..out.len()).step_by(BLOCK) {
+            let part = &mut out[start..layout.numel().min(start + BLOCK)];
+            let masked = &mut block[..part.len()];
+            pack(mask, layout.shape(), layout.strides(), start, masked);
+            part.iter_mut().zip(masked).for_each(|(to, masked)| *to = if *masked { value } else { *to });
+        }
     }
 }
 
@@ -88,8 +99,8 @@ twins! {
                     value.shape()
                 ));
             }
-            let mask = mask.stretched(&shape)?.try_contiguous()?;
-            record::<MaskedFill, E>(&[self.try_contiguous()?.handle(), mask.handle(), value.handle()], form)
+            let mask = mask.stretched(&shape)?;
+            record::<MaskedFill, E>(&[self.handle(), mask.handle(), value.handle()], form)
         }
 
         /// The elements where `mask` holds, row-major, as a tensor of rank 1; both broadcast.

@@ -52,6 +52,12 @@ impl Operation for ScatterAdd {
     }
 }
 
+/// Adds `source` to `out` at `places`.
+pub(crate) fn add_at<E: Element>(out: &mut [E], places: &Places, index: &Input<'_>, source: &Input<'_>) {
+    let add = |to: &mut E, value: E| *to = to.plus(value);
+    index::scatter_with(out, places.read(index), source.strided(), source.layout.strides(), add);
+}
+
 impl<E: Element> Compute<E> for ScatterAdd {
     fn output(_: &[Layout], places: &Places) -> Result<Shape> {
         Ok(Shape::of(places.outer.shape()))
@@ -62,9 +68,7 @@ impl<E: Element> Compute<E> for ScatterAdd {
             Some(onto) => pack(onto.strided(), onto.layout.shape(), onto.layout.strides(), 0, out),
             None => out.fill(E::default()),
         }
-        let source = &inputs[1];
-        let add = |to: &mut E, value: E| *to = to.plus(value);
-        index::scatter_with(out, places.read(&inputs[0]), source.strided(), source.layout.strides(), add);
+        add_at(out, places, &inputs[0], &inputs[1]);
     }
 }
 

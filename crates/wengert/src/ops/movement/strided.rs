@@ -5,6 +5,7 @@ use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::Result;
 use crate::shape::{Layout, MAX_RANK, Shape};
+use crate::tape::Tape;
 use crate::tensor::TensorBase;
 
 /// The elements of a contiguous tensor at the places of a layout.
@@ -37,8 +38,19 @@ pub(crate) fn view_backward<V: View, E: FloatElement>(cx: &mut Backward<'_, E>, 
     if cx.needs(0) {
         let outer = cx.shape(0)?;
         let inner = V::layout(&Layout::contiguous(&outer), attrs)?;
-        let g = from_strided(cx.grad(), &outer, inner)?;
-        cx.add(0, g)?;
+        let g = cx.grad().try_contiguous()?;
+        let add = |tape: &Tape, out: &mut [E]| {
+            if inner.numel() > 0 {
+                let values = Input::of(tape, g.handle().index);
+                wengert_kernels::strided::unpack_add(
+                    &mut out[inner.offset()..],
+                    inner.shape(),
+                    inner.strides(),
+                    values.slice(),
+                );
+            }
+        };
+        cx.add_sparse(0, || from_strided(g, &outer, inner), add)?;
     }
     Ok(())
 }
