@@ -13,9 +13,11 @@ fn ids(values: &[i64]) -> IndexTensor {
     IndexTensor::from_slice(values, [values.len()])
 }
 
+type Unary = fn(Tensor64) -> Tensor64;
+
 #[test]
 fn views_share_memory() {
-    let rows: [(&str, fn(Tensor64) -> Tensor64); 12] = [
+    let rows: [(&str, Unary); 12] = [
         ("squeeze", |x| x.squeeze()),
         ("squeeze_dims", |x| x.squeeze_dims(1)),
         ("unsqueeze", |x| x.unsqueeze(-1)),
