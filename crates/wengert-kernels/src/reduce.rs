@@ -14,19 +14,26 @@
 //! logarithm of the length (pairwise summation: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed.,
 //! section 4.2).
 //!
-//! Reductions of one axis ([`sum_axis`] and its siblings) see their operand as `[outer, n, inner]` and reduce `n`.
+//! Reductions of one axis ([`sum_axis`] and its siblings, [`var_axis`], [`cumsum_axis`], ..) see their operand as
+//! `[outer, n, inner]` and reduce `n`.
 
 mod arg;
 mod axis;
+mod count;
+mod scan;
+mod twice;
 
 use std::marker::PhantomData;
 
 use crate::Real;
-use crate::map::Map2;
+use crate::map::{Map1, Map2};
 use crate::simd::{self, Kernel};
 
-pub use arg::{argmax_axis, argmin_axis};
-pub use axis::{max_axis, min_axis, prod_axis, sum_axis};
+pub use arg::{argmax, argmax_axis, argmin, argmin_axis};
+pub use axis::{max_axis, max_axis_of, min_axis, min_axis_of, prod_axis, sum_axis, sum_axis_of};
+pub use count::count_nonzero_axis;
+pub use scan::{cumprod_axis, cumsum_axis, recur_axis};
+pub use twice::{logsumexp_axis, var_axis};
 
 /// Elements whose partial result is one leaf of the [`Tree`].
 pub const BLOCK: usize = 1024;
@@ -156,7 +163,7 @@ pub fn dot<E: Real<Mask = bool>>(x: &[E], y: &[E]) -> E {
 /// `Σ e^(x - shift)`, the denominator of a softmax whose maximum is `shift`.
 #[inline]
 pub fn sum_exp<E: Real<Mask = bool>>(x: &[E], shift: E) -> E {
-    fold::<_, _, Sum>(ExpMinus(shift), x, x)
+    fold::<_, _, Sum>(Single(ExpMinus(shift)), x, x)
 }
 
 /// `Π x`, 1 for an empty slice.
@@ -177,26 +184,32 @@ pub fn min<E: Real<Mask = bool>>(x: &[E]) -> E {
     fold::<_, _, Min>(First, x, x)
 }
 
-/// The index of the first largest element, or of the first NaN if there is one; `None` for an empty slice.
-#[inline]
-pub fn argmax<E: Real<Mask = bool>>(x: &[E]) -> Option<usize> {
-    simd::run(Find { x, wanted: max(x) })
-}
-
-/// The index of the first smallest element, or of the first NaN if there is one; `None` for an empty slice.
-#[inline]
-pub fn argmin<E: Real<Mask = bool>>(x: &[E]) -> Option<usize> {
-    simd::run(Find { x, wanted: min(x) })
-}
-
 /// The term `a`.
 #[derive(Clone, Copy)]
 pub(crate) struct First;
+
+impl<E> Map1<E> for First {
+    #[inline(always)]
+    fn at(self, a: E) -> E {
+        a
+    }
+}
 
 impl<E> Map2<E> for First {
     #[inline(always)]
     fn at(self, a: E, _: E) -> E {
         a
+    }
+}
+
+/// A term of the first of two operands.
+#[derive(Clone, Copy)]
+struct Single<F>(F);
+
+impl<E, F: Map1<E>> Map2<E> for Single<F> {
+    #[inline(always)]
+    fn at(self, a: E, _: E) -> E {
+        self.0.at(a)
     }
 }
 
@@ -215,9 +228,9 @@ impl<E: Real> Map2<E> for Product {
 #[derive(Clone, Copy)]
 struct ExpMinus<E>(E);
 
-impl<E: Real> Map2<E> for ExpMinus<E> {
+impl<E: Real> Map1<E> for ExpMinus<E> {
     #[inline(always)]
-    fn at(self, a: E, _: E) -> E {
+    fn at(self, a: E) -> E {
         (a - self.0).exp()
     }
 }
@@ -300,36 +313,6 @@ fn fold_short<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> 
         result = C::combine(result, term.at(x, y));
     }
     result
-}
-
-/// The first element that equals `wanted`, or the first NaN if `wanted` is NaN.
-struct Find<'a, E> {
-    x: &'a [E],
-    wanted: E,
-}
-
-impl<E: Real<Mask = bool>> Kernel for Find<'_, E> {
-    type Output = Option<usize>;
-    #[inline(always)]
-    fn run(self) -> Option<usize> {
-        let mut start = 0;
-        while let Some(row) = self.x[start..].first_chunk::<LANES>() {
-            let mut any = false;
-            for &x in row {
-                any = any | x.eq(self.wanted) | x.is_nan();
-            }
-            if any {
-                break;
-            }
-            start += LANES;
-        }
-        for (i, &x) in self.x.iter().enumerate().skip(start) {
-            if x.eq(self.wanted) || x.is_nan() {
-                return Some(i);
-            }
-        }
-        None
-    }
 }
 
 #[cfg(test)]

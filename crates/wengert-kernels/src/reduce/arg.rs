@@ -1,7 +1,20 @@
-//! Where the extrema are, along the middle axis of `[outer, n, inner]`.
+//! Where the extrema are: of a slice, and along the middle axis of `[outer, n, inner]`.
 
+use super::{LANES, max, min};
 use crate::Real;
 use crate::simd::{self, Kernel};
+
+/// The index of the first largest element, or of the first NaN if there is one; `None` for an empty slice.
+#[inline]
+pub fn argmax<E: Real<Mask = bool>>(x: &[E]) -> Option<usize> {
+    simd::run(Find { x, wanted: max(x) })
+}
+
+/// The index of the first smallest element, or of the first NaN if there is one; `None` for an empty slice.
+#[inline]
+pub fn argmin<E: Real<Mask = bool>>(x: &[E]) -> Option<usize> {
+    simd::run(Find { x, wanted: min(x) })
+}
 
 /// `out[o, j] = argmax_k x[o, k, j]`: the first of equals, the first NaN if there is one.
 ///
@@ -27,14 +40,44 @@ fn arg_axis<E: Real<Mask = bool>, const MIN: bool>(x: &[E], [outer, n, inner]: [
     assert_eq!(out.len(), outer * inner, "a result of outer * inner elements");
     assert!(n > 0 || out.is_empty(), "no extremum of nothing");
     if inner == 1 {
-        for (row, out) in x.chunks_exact(n).zip(out) {
-            let found = if MIN { super::argmin(row) } else { super::argmax(row) };
+        for (row, out) in x.chunks_exact(n.max(1)).zip(out) {
+            let found = if MIN { argmin(row) } else { argmax(row) };
             *out = found.map_or(0, |index| index as i64);
         }
     } else if !out.is_empty() {
         for (rows, out) in x.chunks_exact(n * inner).zip(out.chunks_exact_mut(inner)) {
             simd::run(ArgColumns::<E, MIN> { rows, out });
         }
+    }
+}
+
+/// The first element that equals `wanted`, or the first NaN if `wanted` is NaN.
+struct Find<'a, E> {
+    x: &'a [E],
+    wanted: E,
+}
+
+impl<E: Real<Mask = bool>> Kernel for Find<'_, E> {
+    type Output = Option<usize>;
+    #[inline(always)]
+    fn run(self) -> Option<usize> {
+        let mut start = 0;
+        while let Some(row) = self.x[start..].first_chunk::<LANES>() {
+            let mut any = false;
+            for &x in row {
+                any = any | x.eq(self.wanted) | x.is_nan();
+            }
+            if any {
+                break;
+            }
+            start += LANES;
+        }
+        for (i, &x) in self.x.iter().enumerate().skip(start) {
+            if x.eq(self.wanted) || x.is_nan() {
+                return Some(i);
+            }
+        }
+        None
     }
 }
 
@@ -75,7 +118,9 @@ mod tests {
 
     #[test]
     fn columns_agree_with_slices() {
-        for [outer, n, inner] in [[1, 1, 1], [0, 3, 2], [2, 0, 0], [3, 5, 1], [2, 7, 3], [2, 40, 300], [1, 3, 1000]] {
+        for [outer, n, inner] in
+            [[1, 1, 1], [0, 3, 2], [2, 0, 0], [0, 0, 1], [3, 5, 1], [2, 7, 3], [2, 40, 300], [1, 3, 1000]]
+        {
             let number = |i: usize| if i % 53 == 52 { f32::NAN } else { (i * 7919 % 23) as f32 };
             let x: Vec<f32> = (0..outer * n * inner).map(number).collect();
             let (mut largest, mut smallest) = (vec![-1; outer * inner], vec![-1; outer * inner]);
@@ -84,8 +129,8 @@ mod tests {
             for i in 0..outer * inner {
                 let start = i / inner * n * inner + i % inner;
                 let column: Vec<f32> = x[start..].iter().step_by(inner).take(n).copied().collect();
-                assert_eq!(Some(largest[i] as usize), crate::reduce::argmax(&column), "{column:?}");
-                assert_eq!(Some(smallest[i] as usize), crate::reduce::argmin(&column), "{column:?}");
+                assert_eq!(Some(largest[i] as usize), argmax(&column), "{column:?}");
+                assert_eq!(Some(smallest[i] as usize), argmin(&column), "{column:?}");
             }
         }
     }

@@ -5,8 +5,9 @@
 
 use std::marker::PhantomData;
 
-use super::{Combine, First, Fold, GROUP, Max, Min, Prod, Sum};
+use super::{Combine, First, Fold, GROUP, Max, Min, Prod, Single, Sum};
 use crate::Real;
+use crate::map::Map1;
 use crate::simd::{self, Kernel};
 
 /// `out[o, j] = Σ_k x[o, k, j]`, with the error of a compensated sum where `inner > 1`.
@@ -15,7 +16,16 @@ use crate::simd::{self, Kernel};
 /// If `x` does not have `outer * n * inner` elements or `out` not `outer * inner`.
 #[inline]
 pub fn sum_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    axis::<E, Sum, Compensated<E>>(x, [outer, n, inner], out);
+    sum_axis_of(First, x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = Σ_k term(x[o, k, j])`, as accurate as [`sum_axis`].
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn sum_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, F, Sum, Compensated<E>>(term, x, [outer, n, inner], out);
 }
 
 /// `out[o, j] = Π_k x[o, k, j]`.
@@ -24,7 +34,7 @@ pub fn sum_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 /// As [`sum_axis`].
 #[inline]
 pub fn prod_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    axis::<E, Prod, Plain<E, Prod>>(x, [outer, n, inner], out);
+    axis::<E, First, Prod, Plain<E, Prod>>(First, x, [outer, n, inner], out);
 }
 
 /// `out[o, j] = max_k x[o, k, j]`, NaN if one of them is.
@@ -33,7 +43,16 @@ pub fn prod_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], o
 /// As [`sum_axis`].
 #[inline]
 pub fn max_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    axis::<E, Max, Plain<E, Max>>(x, [outer, n, inner], out);
+    max_axis_of(First, x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = max_k term(x[o, k, j])`, NaN if one of them is.
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn max_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, F, Max, Plain<E, Max>>(term, x, [outer, n, inner], out);
 }
 
 /// `out[o, j] = min_k x[o, k, j]`, NaN if one of them is.
@@ -42,19 +61,31 @@ pub fn max_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 /// As [`sum_axis`].
 #[inline]
 pub fn min_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    axis::<E, Min, Plain<E, Min>>(x, [outer, n, inner], out);
+    min_axis_of(First, x, [outer, n, inner], out);
+}
+
+/// `out[o, j] = min_k term(x[o, k, j])`, NaN if one of them is.
+///
+/// # Panics
+/// As [`sum_axis`].
+#[inline]
+pub fn min_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+    axis::<E, F, Min, Plain<E, Min>>(term, x, [outer, n, inner], out);
 }
 
 /// The running result of one column.
-trait Column<E>: Copy {
+pub(super) trait Column<E>: Copy {
     fn new() -> Self;
     fn add(&mut self, term: E);
     fn result(self) -> E;
+    /// Does from time to time what [`Column::add`] leaves out because it is slow.
+    #[inline(always)]
+    fn settle(&mut self) {}
 }
 
 /// A column whose operation is exact, or whose relative error grows slowly enough.
 #[derive(Clone, Copy)]
-struct Plain<E, C>(E, PhantomData<C>);
+pub(super) struct Plain<E, C>(E, PhantomData<C>);
 
 impl<E: Copy, C: Combine<E>> Column<E> for Plain<E, C> {
     #[inline(always)]
@@ -73,7 +104,7 @@ impl<E: Copy, C: Combine<E>> Column<E> for Plain<E, C> {
 
 /// A sum and the rounding errors it made (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005, algorithm 4.4).
 #[derive(Clone, Copy)]
-struct Compensated<E> {
+pub(super) struct Compensated<E> {
     sum: E,
     error: E,
 }
@@ -95,16 +126,29 @@ impl<E: Real<Mask = bool>> Column<E> for Compensated<E> {
         // The error of an infinite sum is NaN.
         E::select(self.error.is_nan(), self.sum, self.sum + self.error)
     }
+    /// Moves the error into the sum as far as it fits, so that it stays small and its own rounding does not matter.
+    #[inline(always)]
+    fn settle(&mut self) {
+        let sum = self.result();
+        self.error = self.error - (sum - self.sum);
+        self.sum = sum;
+    }
 }
 
 #[inline]
-fn axis<E: Real<Mask = bool>, C: Combine<E>, A: Column<E>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+fn axis<E: Real<Mask = bool>, F: Map1<E>, C: Combine<E>, A: Column<E>>(
+    term: F,
+    x: &[E],
+    [outer, n, inner]: [usize; 3],
+    out: &mut [E],
+) {
     assert_eq!(x.len(), outer * n * inner, "an operand of outer * n * inner elements");
     assert_eq!(out.len(), outer * inner, "a result of outer * inner elements");
-    simd::run(Axis { x, n, inner, out, op: PhantomData::<(C, A)> });
+    simd::run(Axis { term, x, n, inner, out, op: PhantomData::<(C, A)> });
 }
 
-struct Axis<'a, E, C, A> {
+struct Axis<'a, E, F, C, A> {
+    term: F,
     x: &'a [E],
     n: usize,
     inner: usize,
@@ -112,7 +156,7 @@ struct Axis<'a, E, C, A> {
     op: PhantomData<(C, A)>,
 }
 
-impl<E: Copy, C: Combine<E>, A: Column<E>> Kernel for Axis<'_, E, C, A> {
+impl<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>> Kernel for Axis<'_, E, F, C, A> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -121,12 +165,12 @@ impl<E: Copy, C: Combine<E>, A: Column<E>> Kernel for Axis<'_, E, C, A> {
             self.out.fill(C::identity());
         } else if self.inner == 1 {
             for (x, out) in self.x.chunks_exact(size).zip(self.out) {
-                let fold = Fold { term: First, x, y: x, op: PhantomData::<C> };
+                let fold = Fold { term: Single(self.term), x, y: x, op: PhantomData::<C> };
                 *out = fold.run();
             }
         } else {
             for (x, out) in self.x.chunks_exact(size).zip(self.out.chunks_exact_mut(self.inner)) {
-                fold_columns::<E, C, A>(x, self.inner, out);
+                fold_columns::<E, F, C, A>(self.term, x, self.inner, out);
             }
         }
     }
@@ -136,57 +180,69 @@ impl<E: Copy, C: Combine<E>, A: Column<E>> Kernel for Axis<'_, E, C, A> {
 ///
 /// Many short rows are laid side by side, as many as fit into [`WIDE`] columns, whose results are folded in the end.
 #[inline(always)]
-fn fold_columns<E: Copy, C: Combine<E>, A: Column<E>>(x: &[E], inner: usize, out: &mut [E]) {
+fn fold_columns<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>>(term: F, x: &[E], inner: usize, out: &mut [E]) {
     if inner <= WIDE / 2 && x.len() >= 8 * WIDE {
         let width = WIDE / inner * inner;
-        let mut wide = [C::identity(); WIDE];
-        fold_strip::<E, C, A, WIDE>([x, &[]], width, 0, &mut wide[..width]);
-        let rest = &x[x.len() / width * width..];
-        return fold_strip::<E, C, A, WIDE>([&wide[..width], rest], inner, 0, out);
+        let (whole, rest) = x.split_at(x.len() / width * width);
+        let mut wide = [A::new(); WIDE];
+        fold_strip::<E, F, C, A>(term, whole, width, 0, &mut wide[..width]);
+        let mut results = [C::identity(); WIDE];
+        write_results(&wide, &mut results);
+        let mut running = [A::new(); WIDE];
+        fold_strip::<E, First, C, A>(First, &results[..width], inner, 0, &mut running[..inner]);
+        fold_strip::<E, F, C, A>(term, rest, inner, 0, &mut running[..inner]);
+        return write_results(&running, out);
     }
     if inner <= WIDE {
-        return fold_strip::<E, C, A, WIDE>([x, &[]], inner, 0, out);
+        let mut running = [A::new(); WIDE];
+        fold_strip::<E, F, C, A>(term, x, inner, 0, &mut running[..inner]);
+        return write_results(&running, out);
     }
     for (i, strip) in out.chunks_mut(STRIP).enumerate() {
-        fold_strip::<E, C, A, STRIP>([x, &[]], inner, i * STRIP, strip);
+        let mut running = [A::new(); STRIP];
+        fold_strip::<E, F, C, A>(term, x, inner, i * STRIP, &mut running[..strip.len()]);
+        write_results(&running, strip);
+    }
+}
+
+/// The results of the first columns.
+#[inline(always)]
+pub(super) fn write_results<E: Copy, A: Column<E>>(running: &[A], out: &mut [E]) {
+    for (out, column) in out.iter_mut().zip(running) {
+        *out = column.result();
     }
 }
 
 /// Columns that are folded together: their running results fit into L1.
-const STRIP: usize = 256;
+pub(super) const STRIP: usize = 256;
 
 /// Columns that short rows are laid out to.
 const WIDE: usize = 64;
 
-/// `strip[j]` combines column `start + j` of the whole rows of the matrices `x`, which have `width` columns.
+/// `running[j]` takes in column `start + j` of the whole rows of the matrix `x`, which has `width` columns.
 #[inline(always)]
-fn fold_strip<E: Copy, C: Combine<E>, A: Column<E>, const N: usize>(
-    x: [&[E]; 2],
+fn fold_strip<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>>(
+    term: F,
+    x: &[E],
     width: usize,
     start: usize,
-    strip: &mut [E],
+    running: &mut [A],
 ) {
-    let columns = start..start + strip.len();
-    let mut running = [A::new(); N];
-    let running = &mut running[..strip.len()];
-    for x in x {
-        let mut groups = x.chunks_exact(width * GROUP);
-        for group in &mut groups {
-            let (ab, cd) = group.split_at(2 * width);
-            let (a, b) = (&ab[columns.clone()], &ab[width..][columns.clone()]);
-            let (c, d) = (&cd[columns.clone()], &cd[width..][columns.clone()]);
-            for j in 0..columns.len() {
-                running[j].add(C::combine(C::combine(a[j], b[j]), C::combine(c[j], d[j])));
-            }
-        }
-        for row in groups.remainder().chunks_exact(width) {
-            for (column, &x) in running.iter_mut().zip(&row[columns.clone()]) {
-                column.add(x);
-            }
+    let columns = start..start + running.len();
+    let mut groups = x.chunks_exact(width * GROUP);
+    for group in &mut groups {
+        let (ab, cd) = group.split_at(2 * width);
+        let (a, b) = (&ab[columns.clone()], &ab[width..][columns.clone()]);
+        let (c, d) = (&cd[columns.clone()], &cd[width..][columns.clone()]);
+        for j in 0..columns.len() {
+            let above = C::combine(term.at(a[j]), term.at(b[j]));
+            running[j].add(C::combine(above, C::combine(term.at(c[j]), term.at(d[j]))));
         }
     }
-    for (out, column) in strip.iter_mut().zip(running) {
-        *out = column.result();
+    for row in groups.remainder().chunks_exact(width) {
+        for (column, &x) in running.iter_mut().zip(&row[columns.clone()]) {
+            column.add(term.at(x));
+        }
     }
 }
 
