@@ -23,16 +23,23 @@ pub fn cumprod_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3]
     scan::<E, Plain<E, Prod>>(x, [outer, n, inner], reverse, out);
 }
 
-/// The linear recurrence `s[k] = b[k] + a[k] s[k - 1]` along the axis, from `s[0] = b[0]`; if `reverse`, its transpose
-/// `s[k] = b[k] + a[k + 1] s[k + 1]`, from the last one. Neither reads `a[0]`.
+/// The linear recurrence `s[k] = b[k] + a[k] s[k - 1]` along the axis, from `s[0] = b[0]`; if `reverse`, from the last one down:
+/// `s[k] = b[k] + a[k] s[k + 1]`. If `lagged`, the factor is the one before, `a[k - 1]` or `a[k + 1]`, so that the recurrence
+/// with both flags turned is the transposed one.
 ///
 /// # Panics
 /// If `a`, `b` or `out` does not have `outer * n * inner` elements.
-pub fn recur_axis<E: Real<Mask = bool>>(a: &[E], b: &[E], [outer, n, inner]: [usize; 3], reverse: bool, out: &mut [E]) {
+pub fn recur_axis<E: Real<Mask = bool>>(
+    a: &[E],
+    b: &[E],
+    [outer, n, inner]: [usize; 3],
+    [reverse, lagged]: [bool; 2],
+    out: &mut [E],
+) {
     let numel = outer * n * inner;
     assert_eq!([a.len(), b.len(), out.len()], [numel; 3], "operands and a result of outer * n * inner elements");
     if numel > 0 {
-        simd::run(Recur { a, b, n, inner, reverse, out });
+        simd::run(Recur { a, b, n, inner, reverse, lagged, out });
     }
 }
 
@@ -97,12 +104,23 @@ impl<E: Real<Mask = bool>, A: Column<E>> Kernel for Scan<'_, E, A> {
     }
 }
 
+/// Which factor step `k` of a recurrence takes.
+#[inline(always)]
+fn factor(k: usize, [reverse, lagged]: [bool; 2]) -> usize {
+    match (lagged, reverse) {
+        (false, _) => k,
+        (true, false) => k - 1,
+        (true, true) => k + 1,
+    }
+}
+
 struct Recur<'a, E> {
     a: &'a [E],
     b: &'a [E],
     n: usize,
     inner: usize,
     reverse: bool,
+    lagged: bool,
     out: &'a mut [E],
 }
 
@@ -124,7 +142,7 @@ impl<E: Real<Mask = bool>> Kernel for Recur<'_, E> {
                     if step == 0 {
                         before.copy_from_slice(b);
                     } else {
-                        let a = &a[row(if self.reverse { k + 1 } else { k })];
+                        let a = &a[row(factor(k, [self.reverse, self.lagged]))];
                         for ((s, &a), &b) in before.iter_mut().zip(a).zip(b) {
                             *s = b + a * *s;
                         }
@@ -146,18 +164,18 @@ mod tests {
         for [outer, n, inner] in [[1, 1, 1], [0, 3, 2], [2, 0, 3], [2, 3, 0], [3, 50, 1], [2, 7, 3], [2, 9, 300]] {
             let numel = outer * n * inner;
             let (a, b) = (noise(numel + 3)[3..].to_vec(), noise(numel));
-            for reverse in [false, true] {
+            for flags @ [reverse, _] in [[false, false], [false, true], [true, false], [true, true]] {
                 let mut got = [(); 3].map(|()| vec![0.0; numel]);
                 cumsum_axis(&b, [outer, n, inner], reverse, &mut got[0]);
                 cumprod_axis(&b, [outer, n, inner], reverse, &mut got[1]);
-                recur_axis(&a, &b, [outer, n, inner], reverse, &mut got[2]);
+                recur_axis(&a, &b, [outer, n, inner], flags, &mut got[2]);
                 for line in 0..outer * inner {
                     let at = |k: usize| (line / inner * n + k) * inner + line % inner;
                     let (mut sum, mut product, mut s) = (0.0, 1.0, 0.0);
                     for (step, k) in order(n, reverse).enumerate() {
                         sum += b[at(k)];
                         product *= b[at(k)];
-                        s = b[at(k)] + if step > 0 { a[at(if reverse { k + 1 } else { k })] * s } else { 0.0 };
+                        s = b[at(k)] + if step > 0 { a[at(factor(k, flags))] * s } else { 0.0 };
                         for (got, want) in got.iter().zip([sum, product, s]) {
                             check("running result", n, got[at(k)], want, 1e-13);
                         }

@@ -37,24 +37,6 @@ use self::replay::differences;
 /// Operations of the data that no family knows yet, one a line.
 #[rustfmt::skip]
 const PENDING: &[&str] = &[
-    // Reductions.
-    "sum",
-    "mean",
-    "prod",
-    "max",
-    "min",
-    "amax",
-    "amin",
-    "argmax",
-    "argmin",
-    "var",
-    "std",
-    "norm",
-    "logsumexp",
-    "cumsum",
-    "cumprod",
-    "any",
-    "all",
     // Products.
     "dot",
     "outer",

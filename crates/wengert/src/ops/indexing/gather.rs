@@ -43,6 +43,8 @@ impl Operation for Gather {
             Case::new("masked_select", &[&[3]], |x| {
                 x[0].masked_select(crate::BoolTensor::new([[true, false, true], [false, false, true]]))
             }),
+            Case::new("max_dim", &[&[3, 4]], |x| x[0].max_dim(0, false).0),
+            Case::new("min_dim, kept", &[&[2, 3, 2]], |x| x[0].min_dim(1, true).0),
             Case::new("sort", &[&[3, 4]], |x| x[0].sort(0, true).0),
             Case::new("topk", &[&[2, 5]], |x| x[0].topk(3, -1, false).0),
         ]

@@ -53,6 +53,16 @@ impl Places {
         Self::new(outer, dims, step, grad_fn)
     }
 
+    /// One along `dim`, which becomes 1 with `keepdim`, else goes, each by an integer of its own.
+    pub fn one_along(outer: &[usize], dim: usize, keepdim: bool, grad_fn: &'static str) -> Self {
+        let index: Shape = outer.iter().enumerate().map(|(d, &n)| if d == dim { 1 } else { n }).collect();
+        let (outer, index) = (Layout::contiguous(outer), Layout::contiguous(&index));
+        let kept = (0..outer.rank()).filter(|&d| keepdim || d != dim);
+        let dims = kept.map(|d| [index.shape()[d], if d == dim { 0 } else { outer.strides()[d] }, index.strides()[d]]);
+        let step = outer.strides().get(dim).copied().unwrap_or(1);
+        Self::new(outer, dims, step, grad_fn)
+    }
+
     /// Along `dim`, all by the same `count` integers: those of PyTorch's `index_select`.
     pub fn slices(outer: &[usize], dim: usize, count: usize, grad_fn: &'static str) -> Self {
         let outer = Layout::contiguous(outer);

@@ -1,16 +1,24 @@
 //! Reductions.
 //!
 //! A reduction sees its contiguous operand as `[outer, n, inner]` and reduces `n`, one run of adjacent dimensions: [`Over`] says
-//! which. A reduction over several runs is made of several (sums), or the dimensions are brought together first.
+//! which. A reduction over several runs is made of several (sums), or the dimensions are brought together first
+//! ([`as_one_run`]).
 
+pub(crate) mod extreme;
+pub(crate) mod logsumexp;
 pub(crate) mod mean;
+pub(crate) mod norm;
+pub(crate) mod prod;
+pub(crate) mod scan;
+pub(crate) mod spread;
 pub(crate) mod sum;
+mod truth;
 
 use smallvec::SmallVec;
 use wengert_kernels::{map, reduce};
 
 use crate::element::{Element, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, error};
 use crate::shape::{DimSet, Shape};
 use crate::tape::Tape;
 use crate::tape::arena::{Storage, lend};
@@ -36,6 +44,28 @@ impl Over {
     /// Over all dimensions of a tensor of rank `rank`, as the method without arguments.
     pub fn whole(rank: usize) -> Self {
         Self { whole: true, ..Self::run(DimSet::all(rank), false) }
+    }
+
+    /// The same, counted as all elements if nothing but one number is left of a tensor of rank `rank`.
+    pub fn or_whole(self, rank: usize) -> Self {
+        Self { whole: self.run == DimSet::all(rank) && self.kept == DimSet::none(), ..self }
+    }
+
+    /// The operand's dimensions that are reduced.
+    pub fn dims(&self) -> DimSet {
+        self.run
+    }
+
+    /// Checks that there is something to reduce.
+    pub fn check_some(&self, op: &str, shape: &[usize]) -> Result<()> {
+        if self.around(shape)[1] > 0 {
+            return Ok(());
+        }
+        Err(error!(
+            Shape,
+            "{op}: nothing to reduce: the dimensions {:?} of shape {shape:?} have no elements, and {op} of nothing has no value",
+            dims_of(self.run, shape.len()).collect::<SmallVec<[usize; 8]>>()
+        ))
     }
 
     /// The lengths before, in and after the run.
@@ -79,6 +109,19 @@ impl Over {
     pub fn total<E: FloatElement>(&self, x: TensorBase<E>) -> Result<TensorBase<E>> {
         self.total_beside(x)?.try_reshape(self.output(&x.try_shape()?))
     }
+}
+
+/// `x` contiguous, with `dims` as one run, and what to reduce of it.
+pub(crate) fn as_one_run<E: Element>(x: TensorBase<E>, dims: DimSet, keepdim: bool) -> Result<(TensorBase<E>, Over)> {
+    let rank = x.try_shape()?.len();
+    if runs(dims_of(dims, rank)).len() <= 1 {
+        return Ok((x.try_contiguous()?, Over::run(dims, keepdim)));
+    }
+    let kept: SmallVec<[isize; 8]> = (0..rank).filter(|&d| !dims.contains(d)).map(|d| d as isize).collect();
+    let order: SmallVec<[isize; 8]> = kept.iter().copied().chain(dims_of(dims, rank).map(|d| d as isize)).collect();
+    let run = DimSet::range(kept.len(), rank - 1);
+    let over = Over { run, kept: if keepdim { dims } else { DimSet::none() }, whole: false };
+    Ok((x.try_permute(order)?.try_contiguous()?, over))
 }
 
 /// The dimensions in which `to`, right-aligned, is shorter than `from`.
