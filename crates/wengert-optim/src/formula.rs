@@ -31,38 +31,17 @@ struct Pass<'a, E, F, const N: usize> {
     buffers: [&'a mut [E]; N],
 }
 
-/// Elements that are read before any of them is written: a block that needs no proof that the slices are disjoint.
-const LANES: usize = 64;
-
 impl<E: FloatElement, F: Formula<E, N>, const N: usize> Kernel for Pass<'_, E, F, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { formula, values, grad, mut buffers } = self;
-        let whole = grad.len() / LANES * LANES;
-        for start in (0..whole).step_by(LANES) {
-            let mut value = [E::default(); LANES];
-            value.copy_from_slice(&values[start..][..LANES]);
-            let mut slope = [E::default(); LANES];
-            slope.copy_from_slice(&grad[start..][..LANES]);
-            let mut buffered = [[E::default(); LANES]; N];
-            for (block, buffer) in buffered.iter_mut().zip(&buffers) {
-                block.copy_from_slice(&buffer[start..][..LANES]);
-            }
-            for i in 0..LANES {
-                let new;
-                (value[i], new) = formula.at(value[i], slope[i], std::array::from_fn(|k| buffered[k][i]));
-                for (block, new) in buffered.iter_mut().zip(new) {
-                    block[i] = new;
-                }
-            }
-            values[start..][..LANES].copy_from_slice(&value);
-            for (block, buffer) in buffered.iter().zip(&mut buffers) {
-                buffer[start..][..LANES].copy_from_slice(block);
-            }
-        }
-        for i in whole..grad.len() {
+        // Slices cut to one length need no check in the loop, which is vectorised then.
+        let n = grad.len();
+        let values = &mut values[..n];
+        let mut buffers = buffers.each_mut().map(|buffer| &mut buffer[..n]);
+        for i in 0..n {
             let new;
             (values[i], new) = formula.at(values[i], grad[i], std::array::from_fn(|k| buffers[k][i]));
             for (buffer, new) in buffers.iter_mut().zip(new) {

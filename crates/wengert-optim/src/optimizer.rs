@@ -35,7 +35,7 @@ use crate::options::{Algorithm, value_error};
 #[derive(Clone)]
 pub struct Optimizer<E, A> {
     defaults: A,
-    groups: Vec<Group<E, A>>,
+    pub(crate) groups: Vec<Group<E, A>>,
 }
 
 /// Parameters that share their options.
@@ -43,6 +43,8 @@ pub struct Optimizer<E, A> {
 pub struct Group<E, A> {
     /// The options; changed at any time, they hold from the next step on.
     pub options: A,
+    /// The learning rate before a schedule changed it.
+    pub(crate) initial_lr: Option<f64>,
     pub(crate) params: Vec<Param<E>>,
 }
 
@@ -99,7 +101,7 @@ impl<E: FloatElement, A: Algorithm> Optimizer<E, A> {
     pub fn add_group(&mut self, params: impl IntoIterator<Item = TensorBase<E>>, options: A) -> Result<()> {
         options.check_ranges()?;
         options.check_together()?;
-        let mut group = Group { options, params: Vec::new() };
+        let mut group = Group { options, initial_lr: None, params: Vec::new() };
         for tensor in params {
             let place = self.params().count() + group.params.len();
             if !tensor.try_is_leaf()? {

@@ -4,7 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use wengert::{Tensor, Tensor64, memory};
-use wengert_optim::{Adagrad, Adam, AdamW, Algorithm, Optimizer, RmsProp, Sgd};
+use wengert_optim::{
+    Adagrad, Adam, AdamW, Algorithm, CosineAnnealingLr, Optimizer, RmsProp, Schedule, Sgd, clip_grad_norm,
+};
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -45,13 +47,19 @@ fn allocations(f: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
-/// Steps with gradients, 100 of them after the second.
+/// Clips, steps and schedules 100 times after the second.
 fn check<E: wengert::FloatElement, A: Algorithm>(mut optimizer: Optimizer<E, A>) {
     optimizer.params().for_each(|param| (param * param).sum().backward());
-    optimizer.step();
-    optimizer.step();
+    let mut schedule = CosineAnnealingLr::new(1000).attach(&mut optimizer);
+    let mut train = || {
+        clip_grad_norm(optimizer.params(), 10.0);
+        optimizer.step();
+        schedule.step(&mut optimizer);
+    };
+    train();
+    train();
     let before = memory::stats();
-    let found = allocations(|| (0..100).for_each(|_| optimizer.step()));
+    let found = allocations(|| (0..100).for_each(|_| train()));
     assert_eq!(found, 0, "{} allocates", A::NAME);
     assert_eq!(memory::stats(), before, "{} leaves something on the tape", A::NAME);
 }
