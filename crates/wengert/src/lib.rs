@@ -59,3 +59,8 @@ pub mod options {
 pub mod memory {
     pub use crate::tape::{Stats, set_budget, stats, trim};
 }
+
+/// The README's code, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
