@@ -15,8 +15,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wengert::{IndexTensor, Tensor, manual_seed, no_grad, scope};
-use wengert_optim::Adam;
+use wengert::{IndexTensor, manual_seed, no_grad, scope};
+use wengert_optim::{Adam, CosineAnnealingLr, Schedule};
 
 use crate::data::Digits;
 use crate::model::Model;
@@ -46,12 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Trains for `options.epochs` passes over the data; the mean training loss of each.
 fn fit(model: &Model, train: &Digits, test: &Digits, options: &Options) -> Vec<f64> {
     let mut adam = Adam::new(model.parameters(), options.lr);
+    let mut schedule = CosineAnnealingLr::new(options.epochs as u64).attach(&mut adam);
     let batches = train.len().div_ceil(options.batch);
     let bar = ProgressBar::new((options.epochs * batches) as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {eta} left, {msg}").expect("a template"));
     let mut losses = Vec::new();
     for epoch in 1..=options.epochs {
-        adam.groups_mut()[0].options.lr = options.lr * annealed(epoch, options.epochs);
         let order = scope(|| IndexTensor::randperm(train.len()).to_vec());
         let mut total = 0.0;
         for batch in order.chunks(options.batch) {
@@ -66,6 +66,7 @@ fn fit(model: &Model, train: &Digits, test: &Digits, options: &Options) -> Vec<f
             total += f64::from(loss) * batch.len() as f64;
             bar.inc(1);
         }
+        schedule.step(&mut adam);
         let loss = total / train.len() as f64;
         bar.set_message(format!("loss {loss:.4}"));
         let accuracy = accuracy(&predict(model, test), &test.labels);
@@ -76,23 +77,12 @@ fn fit(model: &Model, train: &Digits, test: &Digits, options: &Options) -> Vec<f
     losses
 }
 
-/// The share of the initial learning rate in an epoch: half a cosine, from 1 to almost 0.
-fn annealed(epoch: usize, epochs: usize) -> f64 {
-    let done = (epoch - 1) as f64 / epochs as f64;
-    0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-}
-
 /// The most likely digit for each picture.
 fn predict(model: &Model, digits: &Digits) -> Vec<i64> {
     let all: Vec<i64> = (0..digits.len() as i64).collect();
     no_grad(|| {
-        let (pixels, _): (Tensor, IndexTensor) = digits.batch(&all);
-        model
-            .forward(pixels, false)
-            .to_vec()
-            .chunks(10)
-            .map(|row| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as i64)
-            .collect::<Vec<_>>()
+        let (pixels, _) = digits.batch(&all);
+        model.forward(pixels, false).argmax_dim(1, false).to_vec()
     })
 }
 
