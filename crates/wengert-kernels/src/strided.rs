@@ -92,6 +92,23 @@ fn unpack_with<T: Copy>(
     }
 }
 
+/// Writes `value` to every element of a view.
+///
+/// # Panics
+/// If the view is not inside of `data`.
+pub fn fill<T: Copy>(data: &mut [T], shape: &[usize], strides: &[usize], value: T) {
+    let mut rows = Rows::new(shape, strides, 0);
+    let mut left = shape.iter().product::<usize>();
+    while left > 0 {
+        let (from, stride, length) = rows.next(left);
+        match stride {
+            0 => data[from] = value,
+            _ => data[from..].iter_mut().step_by(stride).take(length).for_each(|to| *to = value),
+        }
+        left -= length;
+    }
+}
+
 /// Writes `values` to the elements of a view, row-major.
 ///
 /// # Panics
@@ -131,6 +148,10 @@ mod tests {
         let mut back = vec![0; 24];
         unpack(&mut back, &shape, &strides, &all);
         assert_eq!(back, data);
+        fill(&mut back, &[2, 3], &[12, 2], 7);
+        assert!(
+            back.iter().enumerate().all(|(i, &x)| x == if [0, 2, 4, 12, 14, 16].contains(&i) { 7 } else { data[i] })
+        );
     }
 
     #[test]

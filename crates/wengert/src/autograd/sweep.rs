@@ -14,15 +14,18 @@
 //! Invariant: a sweep that fails changes no gradient. A slot that was empty is stored into directly and marked empty again on
 //! failure; one that was full gets its share when the sweep has succeeded.
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 use wengert_kernels::map;
+use wengert_kernels::strided::pack;
 
 use super::Backward;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::ops::elementwise::{self, Elementwise};
 use crate::ops::{Op, Structured};
-use crate::shape::Layout;
+use crate::shape::{Layout, Shape};
 use crate::tape::arena::{Storage, lend};
 use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Tape};
 use crate::tensor::TensorBase;
@@ -39,53 +42,88 @@ enum Adjoint {
 enum Purpose {
     /// All leaves that it reaches, into their slots.
     Accumulate,
-    /// These entries; `needed` says of each entry up to the root whether one of them lies below it.
-    Capture { wanted: SmallVec<[u32; 4]>, needed: Vec<bool>, found: Vec<Option<Adjoint>> },
+    /// These entries.
+    Capture { wanted: SmallVec<[u32; 4]>, found: SmallVec<[Option<Adjoint>; 4]> },
+}
+
+/// The lists of a sweep. Each thread keeps them for its next one, so that in a steady state nothing is allocated.
+#[derive(Default)]
+struct Lists {
+    /// By entry; all `None` between sweeps.
+    adjoints: Vec<Adjoint>,
+    /// To capture: whether a wanted entry lies below, by entry up to the root.
+    needed: Vec<bool>,
+    /// Slots that this sweep stores into.
+    filling: Vec<usize>,
+    /// What is added to other slots at the end.
+    shares: Vec<(usize, Adjoint)>,
+    /// Blocks that are free again, with their type and number of elements.
+    free: Vec<(DType, usize, Storage)>,
+}
+
+thread_local! {
+    static LISTS: Cell<Lists> = Cell::default();
+}
+
+/// Gives the memory that sweeps keep back to the system.
+pub(crate) fn trim() {
+    LISTS.take();
 }
 
 /// A sweep under way.
 pub(crate) struct Sweep {
     recorded: bool,
     purpose: Purpose,
-    adjoints: Vec<Adjoint>,
     /// Adjoints that are not yet passed.
     pending: usize,
-    /// Slots that this sweep stores into.
-    filling: Vec<usize>,
-    /// Shares of slots that were full, to be added at the end.
-    shares: Vec<(usize, Adjoint)>,
-    /// Blocks that are free again.
-    free: Vec<(usize, Storage)>,
+    lists: Lists,
 }
 
 impl Sweep {
-    fn new(recorded: bool, purpose: Purpose, adjoints: Vec<Adjoint>) -> Self {
-        Self { recorded, purpose, adjoints, pending: 0, filling: Vec::new(), shares: Vec::new(), free: Vec::new() }
+    fn new(recorded: bool, purpose: Purpose) -> Self {
+        Self { recorded, purpose, pending: 0, lists: LISTS.take() }
     }
 
     /// Accumulates the gradients of the leaves below `roots`, each with its seed.
     pub fn accumulate(roots: &[(Handle, Handle)], recorded: bool) -> Result<()> {
-        Self::new(recorded, Purpose::Accumulate, Vec::new()).run_in_scope(roots).map(|_| ())
+        Self::new(recorded, Purpose::Accumulate).run_in_scope(roots).map(|_| ())
     }
 
     /// The gradients of `wanted`, as tensors of the current scope; `None` where no path leads there.
-    pub fn capture(roots: &[(Handle, Handle)], wanted: &[Handle], recorded: bool) -> Result<Vec<Option<Handle>>> {
-        let (wanted, needed) = tape::with(|tape| {
-            let wanted = wanted.iter().map(|&handle| tape.resolve(handle)).collect::<Result<SmallVec<[u32; 4]>>>()?;
-            let mut top = 0;
-            for &(root, _) in roots {
-                top = top.max(tape.resolve(root)?);
-            }
-            Ok((wanted.clone(), reach(tape, &wanted, top)))
-        })?;
-        let found = vec![None; wanted.len()];
-        let sweep = Self::new(recorded, Purpose::Capture { wanted, needed, found }, Vec::new());
+    pub fn capture(
+        roots: &[(Handle, Handle)],
+        wanted: &[Handle],
+        recorded: bool,
+    ) -> Result<SmallVec<[Option<Handle>; 4]>> {
+        let found = SmallVec::from_elem(None, wanted.len());
+        let mut sweep = Self::new(recorded, Purpose::Capture { wanted: SmallVec::new(), found });
+        tape::with(|tape| sweep.reach(tape, roots, wanted))?;
         sweep.run_in_scope(roots)
+    }
+
+    /// Notes which entries are wanted, and which up to the roots have one of them below them, or are one.
+    fn reach(&mut self, tape: &mut Tape, roots: &[(Handle, Handle)], handles: &[Handle]) -> Result<()> {
+        let Purpose::Capture { wanted, .. } = &mut self.purpose else { return Ok(()) };
+        for &handle in handles {
+            wanted.push(tape.resolve(handle)?);
+        }
+        let mut top = 0;
+        for &(root, _) in roots {
+            top = top.max(tape.resolve(root)?);
+        }
+        let needed = &mut self.lists.needed;
+        needed.clear();
+        for index in 0..=top {
+            let below = || tape.operands(index).iter().any(|&operand| needed[operand as usize]);
+            let here = wanted.contains(&index) || below();
+            needed.push(here);
+        }
+        Ok(())
     }
 
     /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
     /// the scratch entries of rules.
-    fn run_in_scope(mut self, roots: &[(Handle, Handle)]) -> Result<Vec<Option<Handle>>> {
+    fn run_in_scope(mut self, roots: &[(Handle, Handle)]) -> Result<SmallVec<[Option<Handle>; 4]>> {
         if self.recorded {
             self.run(roots)?;
         } else {
@@ -93,7 +131,7 @@ impl Sweep {
             let _scratch = Scope::enter();
             self.run(roots)?;
         }
-        let Purpose::Capture { wanted, found, .. } = &mut self.purpose else { return Ok(Vec::new()) };
+        let Purpose::Capture { wanted, found, .. } = &mut self.purpose else { return Ok(SmallVec::new()) };
         let found = std::mem::take(found);
         tape::with(|tape| {
             wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect()
@@ -106,7 +144,7 @@ impl Sweep {
             if self.pending == 0 {
                 break;
             }
-            let adjoint = std::mem::replace(&mut self.adjoints[index as usize], Adjoint::None);
+            let adjoint = std::mem::replace(&mut self.lists.adjoints[index as usize], Adjoint::None);
             if matches!(adjoint, Adjoint::None) {
                 continue;
             }
@@ -128,8 +166,8 @@ impl Sweep {
                 Ok((index, tape.entry(index).dtype))
             })?;
             top = top.max(index);
-            if self.adjoints.len() <= top as usize {
-                self.adjoints.resize(top as usize + 1, Adjoint::None);
+            if self.lists.adjoints.len() <= top as usize {
+                self.lists.adjoints.resize(top as usize + 1, Adjoint::None);
             }
             match dtype {
                 DType::F32 => self.add::<f32>(index, TensorBase::from_handle(seed))?,
@@ -144,7 +182,7 @@ impl Sweep {
         tape.entry(operand).flags.has(Flags::GRAD)
             && match &self.purpose {
                 Purpose::Accumulate => true,
-                Purpose::Capture { needed, .. } => needed[operand as usize],
+                Purpose::Capture { .. } => self.lists.needed[operand as usize],
             }
     }
 
@@ -159,7 +197,7 @@ impl Sweep {
         }
         if let Adjoint::Block(block) = adjoint {
             let numel = tape::with(|tape| Ok(tape.layout(index).numel()))?;
-            self.free.push((numel * size_of::<E>(), block));
+            self.lists.free.push((E::DTYPE, numel, block));
         }
         Ok(())
     }
@@ -185,12 +223,14 @@ impl Sweep {
             _ => Ok(tape.slot_of(index)),
         })?;
         let Some(slot) = slot else { return Ok(()) };
+        // Made here, where the sweep can still fail.
+        tape::with(|tape| tape.slot_storage::<E>(slot))?;
         let kept = match (adjoint, op) {
             // The sweep is done with a leaf's adjoint; that of another entry will be reused.
             (Adjoint::Block(_), Op::Leaf) | (Adjoint::Tensor(_), _) => adjoint,
             _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, ADJOINTS))?,
         };
-        self.shares.push((slot, kept));
+        self.lists.shares.push((slot, kept));
         Ok(())
     }
 
@@ -210,9 +250,9 @@ impl Sweep {
                     if tape::with(|tape| Ok(self.needs(tape, product.operand)))? {
                         let g = TensorBase::<E>::from_handle(g);
                         let full = elementwise::recorded(index, op, product.rule, g)?;
-                        let shape = tape::with(|tape| Ok(tape.layout(product.operand).shape().to_vec()))?;
+                        let shape = tape::with(|tape| Ok(Shape::of(tape.layout(product.operand).shape())))?;
                         let full = if full.numel() < g.numel() { full.try_expand(g.shape())? } else { full };
-                        self.add(product.operand, full.try_sum_to(&shape[..])?)?;
+                        self.add(product.operand, full.try_sum_to(&shape)?)?;
                     }
                 }
                 Adjoint::None => unreachable!("an entry is passed with its adjoint"),
@@ -245,17 +285,17 @@ impl Sweep {
             if state != Filling::Full {
                 if state == Filling::Empty {
                     tape.slot_mut(slot).state = Filling::Partial;
-                    self.filling.push(slot);
+                    self.lists.filling.push(slot);
                 }
                 return Ok((tape.slot_storage::<E>(slot)?, state == Filling::Empty));
             }
         }
-        match self.adjoints[operand as usize] {
+        match self.lists.adjoints[operand as usize] {
             Adjoint::Block(block) => Ok((block, false)),
             _ => {
                 let numel = tape.layout(operand).numel();
                 let block = self.block::<E>(tape, numel)?;
-                self.adjoints[operand as usize] = Adjoint::Block(block);
+                self.lists.adjoints[operand as usize] = Adjoint::Block(block);
                 self.pending += 1;
                 Ok((block, true))
             }
@@ -264,9 +304,8 @@ impl Sweep {
 
     /// A block for an adjoint: one that is free again, or a new one.
     fn block<E: Element>(&mut self, tape: &Tape, numel: usize) -> Result<Storage> {
-        let bytes = numel * size_of::<E>();
-        match self.free.iter().rposition(|&(free, _)| free == bytes) {
-            Some(place) => Ok(self.free.swap_remove(place).1),
+        match self.lists.free.iter().rposition(|&(dtype, free, _)| (dtype, free) == (E::DTYPE, numel)) {
+            Some(place) => Ok(self.lists.free.swap_remove(place).2),
             None => Ok(tape.arena.alloc_at::<E>(tape.arena.depth() - ADJOINTS, numel, u32::MAX)?.publish()),
         }
     }
@@ -280,7 +319,7 @@ impl Sweep {
                 accumulate::<E>(tape, value, target, first)
             });
         }
-        let slot = &mut self.adjoints[operand as usize];
+        let slot = &mut self.lists.adjoints[operand as usize];
         *slot = match *slot {
             Adjoint::Tensor(before) => Adjoint::Tensor(TensorBase::<E>::from_handle(before).try_add(value)?.handle()),
             _ => {
@@ -295,35 +334,49 @@ impl Sweep {
         self.recorded
     }
 
-    /// The sweep has succeeded: its gradients count.
+    /// The sweep has succeeded: its gradients count. What can fail comes first.
     fn commit(&mut self) -> Result<()> {
-        for slot in std::mem::take(&mut self.filling) {
-            tape::with(|tape| {
+        for place in 0..self.lists.shares.len() {
+            let (slot, share) = self.lists.shares[place];
+            self.lists.shares[place].1 = match tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype))? {
+                DType::F32 => prepare::<f32>(slot, share)?,
+                _ => prepare::<f64>(slot, share)?,
+            };
+        }
+        tape::with(|tape| {
+            for slot in self.lists.filling.drain(..) {
                 tape.slot_mut(slot).state = Filling::Full;
                 tape.slot_mut(slot).recorded = None;
                 tape.stamp_slot(slot);
-                Ok(())
-            })?;
-        }
-        for (slot, share) in std::mem::take(&mut self.shares) {
-            let dtype = tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype))?;
-            match dtype {
-                DType::F32 => add_share::<f32>(slot, share)?,
-                _ => add_share::<f64>(slot, share)?,
             }
-        }
-        Ok(())
+            for (slot, share) in self.lists.shares.drain(..) {
+                match tape.entry(tape.slot(slot).owner).dtype {
+                    DType::F32 => keep::<f32>(tape, slot, share),
+                    _ => keep::<f64>(tape, slot, share),
+                }
+            }
+            Ok(())
+        })
     }
 }
 
 impl Drop for Sweep {
     /// A sweep that failed or unwound leaves the slots that it was filling as they were: empty.
     fn drop(&mut self) {
-        let filling = std::mem::take(&mut self.filling);
+        let mut lists = std::mem::take(&mut self.lists);
+        // When this fails, the thread is ending or the tape is in use, so that the sweep has not begun.
         let _ = tape::with(|tape| {
-            filling.iter().for_each(|&slot| tape.slot_mut(slot).state = Filling::Empty);
+            lists.filling.iter().for_each(|&slot| tape.slot_mut(slot).state = Filling::Empty);
             Ok(())
         });
+        if self.pending > 0 {
+            lists.adjoints.fill(Adjoint::None);
+        }
+        lists.filling.clear();
+        lists.shares.clear();
+        lists.free.clear();
+        // An error means that the thread is ending, and the lists with it.
+        let _ = LISTS.try_with(|kept| kept.set(lists));
     }
 }
 
@@ -343,16 +396,6 @@ fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result
     })
 }
 
-/// Which entries up to `top` have one of `wanted` below them, or are one.
-fn reach(tape: &Tape, wanted: &[u32], top: u32) -> Vec<bool> {
-    let mut reached = vec![false; top as usize + 1];
-    for index in 0..=top {
-        let below = || tape.operands(index).iter().any(|&operand| reached[operand as usize]);
-        reached[index as usize] = wanted.contains(&index) || below();
-    }
-    reached
-}
-
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.
 fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, first: bool) -> Result<()> {
     let layout = *tape.layout(value);
@@ -366,12 +409,12 @@ fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, fir
             match (layout.is_contiguous(), first) {
                 (true, true) => out.copy_from_slice(&data[..out.len()]),
                 (true, false) => map::add_assign(&data[..out.len()], out),
-                (false, true) => wengert_kernels::strided::pack(data, shape, strides, 0, out),
+                (false, true) => pack(data, shape, strides, 0, out),
                 (false, false) => {
                     for start in (0..out.len()).step_by(elementwise::BLOCK) {
                         let part = &mut out[start..layout.numel().min(start + elementwise::BLOCK)];
                         tape.arena.scratch(part.len(), |block: &mut [E]| {
-                            wengert_kernels::strided::pack(data, shape, strides, start, block);
+                            pack(data, shape, strides, start, block);
                             map::add_assign(block, part);
                         })?;
                     }
@@ -405,35 +448,53 @@ fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
     Ok(tape.handle(shown))
 }
 
-/// Adds a share to a slot that was full when the sweep began, or fills one.
-fn add_share<E: FloatElement>(slot: usize, share: Adjoint) -> Result<()> {
-    let (state, owner) = tape::with(|tape| Ok((tape.slot(slot).state, tape.slot(slot).owner)))?;
+/// Makes a share ready to be kept: a tensor has the gradient so far added, recorded; a block finds it in the slot's buffer.
+fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
+    let before = tape::with(|tape| {
+        let owner = tape.slot(slot).owner;
+        match share {
+            Adjoint::Tensor(_) => tape.show_gradient::<E>(owner),
+            _ => tape.gradient_block::<E>(owner).map(|_| None),
+        }
+    })?;
+    match (before, share) {
+        (Some(before), Adjoint::Tensor(share)) => {
+            let total = TensorBase::<E>::from_handle(before).try_add(TensorBase::from_handle(share))?;
+            Ok(Adjoint::Tensor(total.handle()))
+        }
+        _ => Ok(share),
+    }
+}
+
+/// Adds a block to a slot's gradient, or keeps a total in its place.
+fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
+    let target = tape.slot(slot).storage().expect("made when the share was");
+    let full = tape.slot(slot).state == Filling::Full;
+    tape.slot_mut(slot).recorded = None;
     match share {
-        Adjoint::Block(block) => tape::with(|tape| {
-            let target = tape.slot_storage::<E>(slot)?;
-            let value = show_block(tape, owner, block)?.index;
-            accumulate::<E>(tape, value, target, state != Filling::Full)?;
-            tape.slot_mut(slot).state = Filling::Full;
-            tape.stamp_slot(slot);
-            Ok(())
-        }),
-        Adjoint::Tensor(handle) => {
-            let before = tape::with(|tape| tape.show_gradient::<E>(owner))?;
-            let total = match before {
-                Some(before) => TensorBase::<E>::from_handle(before).try_add(TensorBase::from_handle(handle))?.handle(),
-                None => handle,
-            };
-            tape::with(|tape| {
-                tape.slot_mut(slot).recorded = Some(total);
-                let target = tape.slot_storage::<E>(slot)?;
-                let value = tape.resolve(total)?;
-                accumulate::<E>(tape, value, target, true)?;
-                tape.slot_mut(slot).state = Filling::Full;
-                Ok(())
-            })
+        Adjoint::Block(block) => lend(
+            tape,
+            |tape| &tape.arena,
+            target,
+            |out: &mut [E], tape| {
+                let share = tape.arena.read(block);
+                if full { map::add_assign(share, out) } else { out.copy_from_slice(share) }
+            },
+        ),
+        Adjoint::Tensor(total) => {
+            let layout = *tape.layout(total.index);
+            lend(
+                tape,
+                |tape| &tape.arena,
+                target,
+                |out: &mut [E], tape| pack(tape.data(total.index), layout.shape(), layout.strides(), 0, out),
+            );
+            tape.slot_mut(slot).recorded = Some(total);
         }
         Adjoint::None => unreachable!("a share is an adjoint"),
     }
+    tape.slot_mut(slot).state = Filling::Full;
+    tape.stamp_slot(slot);
 }
 
 /// Checks what `backward` was asked for and gives the seed: the caller's, or 1 for a single element.

@@ -1,5 +1,7 @@
 //! What survives the end of a scope.
 
+use std::cell::Cell;
+
 use super::arena::Storage;
 use super::{Entry, Flags, Handle, Meta, Tape, with};
 use crate::element::{DType, Element};
@@ -54,7 +56,7 @@ impl std::fmt::Debug for Pending {
 
 impl ScopeExit {
     pub(super) fn new() -> Self {
-        Self { pending: Vec::new() }
+        Self { pending: PENDING.take() }
     }
 
     fn tensor<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
@@ -79,19 +81,26 @@ impl ScopeExit {
     }
 
     /// Makes the leaves, now that the scope has ended.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
         if self.pending.is_empty() {
+            PENDING.set(self.pending);
             return;
         }
         unwrap(with(|tape| {
-            for (handle, Pending { dtype, flags, storage, meta }) in self.pending {
+            for (handle, Pending { dtype, flags, storage, meta }) in self.pending.drain(..) {
                 let index =
                     tape.push(Entry { scope: handle.scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
                 assert_eq!(index, handle.index, "leaves are made in the order in which they escaped");
             }
             Ok(())
         }));
+        PENDING.set(self.pending);
     }
+}
+
+thread_local! {
+    /// An empty list for the next exit, kept so that a steady state allocates nothing.
+    static PENDING: Cell<Vec<(Handle, Pending)>> = const { Cell::new(Vec::new()) };
 }
 
 impl Tape {

@@ -21,6 +21,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// The buffer, if there was need for one.
+    pub fn storage(&self) -> Option<Storage> {
+        self.storage
+    }
+
     /// Forgets the entries from `start` on that stand for the gradient; others may come to lie there.
     fn forget_from(&mut self, start: u32) {
         for handle in [&mut self.shown, &mut self.recorded] {

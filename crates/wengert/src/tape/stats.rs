@@ -51,4 +51,5 @@ pub fn trim() {
         tape.high_water = Stats::default();
         Ok(())
     }));
+    crate::autograd::trim();
 }

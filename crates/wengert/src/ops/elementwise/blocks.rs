@@ -92,7 +92,7 @@ pub(super) fn for_short_blocks<'a, E: FloatElement, const N: usize>(
 }
 
 /// Packs the elements `range` of a source that is not a slice.
-fn fill<E: FloatElement>(source: &Source<'_, E>, range: Range<usize>, buffer: &mut [E]) {
+pub(super) fn fill<E: FloatElement>(source: &Source<'_, E>, range: Range<usize>, buffer: &mut [E]) {
     match source {
         Source::Unused | Source::Slice(_) | Source::Splat(_) => {}
         Source::Strided(data, layout) => pack(data, layout.shape(), layout.strides(), range.start, buffer),

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use wengert_kernels::map;
 
-use super::blocks::{Source, for_blocks, for_short_blocks};
+use super::blocks::{Source, fill, for_blocks, for_short_blocks};
 use super::formula::{Row, Vals};
 use super::{BLOCK, Elementwise, Place, places_of, push_number, source_of};
 use crate::element::{DType, FloatElement};
@@ -158,13 +158,12 @@ fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
         Place::Entry(index) if tape.entry(index).dtype != DType::Bool => index,
         Place::Entry(mask) => {
             let layout = *tape.layout(mask);
-            let mut values = vec![E::of(0.0); layout.numel()];
-            let mut blocks = vec![false; layout.numel()];
-            wengert_kernels::strided::pack(tape.data::<bool>(mask), layout.shape(), layout.strides(), 0, &mut blocks);
-            for (value, &holds) in values.iter_mut().zip(&blocks) {
-                *value = E::of(f64::from(u8::from(holds)));
-            }
-            tape.push_leaf(layout.shape(), |out: &mut [E]| out.copy_from_slice(&values))?
+            tape.push_leaf_of(layout.shape(), |tape, out: &mut [E]| {
+                let source = Source::Mask(tape.data::<bool>(mask), layout);
+                for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                    fill(&source, block * BLOCK..block * BLOCK + out.len(), out);
+                }
+            })?
         }
     };
     Ok(tape.handle(index))

@@ -200,7 +200,7 @@ fn mask<E: FloatElement>(shape: &[usize], layout: &Layout) -> Result<TensorBase<
             out.fill(false);
             if layout.numel() > 0 {
                 let part = &mut out[layout.offset()..];
-                wengert_kernels::strided::unpack(part, layout.shape(), layout.strides(), &vec![true; layout.numel()]);
+                wengert_kernels::strided::fill(part, layout.shape(), layout.strides(), true);
             }
         })?;
         Ok(TensorBase::from_handle(tape.handle(index)))
