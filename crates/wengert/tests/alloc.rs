@@ -153,6 +153,7 @@ fn scalars() {
             }
             x.backward();
         });
-        (a.zero_grad(), b.zero_grad());
+        a.zero_grad();
+        b.zero_grad();
     });
 }
