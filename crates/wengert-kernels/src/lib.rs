@@ -9,7 +9,7 @@
 //! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
 //! * [`strided`], [`index`] and [`remap`] move elements.
 //! * [`mod@gemm`] is the matrix product.
-//! * [`mod@softmax`], [`cross_entropy`], [`conv`] and [`pool`] are what networks need.
+//! * [`mod@softmax`], [`cross_entropy`], [`nll`], [`norm`], [`conv`] and [`pool`] are what networks need.
 
 pub mod conv;
 pub mod cross_entropy;
@@ -17,6 +17,8 @@ pub mod gemm;
 pub mod index;
 pub mod map;
 mod math;
+pub mod nll;
+pub mod norm;
 pub mod pool;
 pub mod real;
 pub mod reduce;

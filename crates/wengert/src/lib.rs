@@ -38,6 +38,7 @@ pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
 pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};
 pub use ops::indexing::{IntoSource, Source};
+pub use ops::linalg::einsum::{einsum, try_einsum};
 pub use ops::movement::cat::{cat, stack, try_cat, try_stack};
 pub use ops::movement::remap::PadMode;
 pub use ops::movement::slice::{IntoSections, Sections};
@@ -51,6 +52,9 @@ pub mod options {
     pub use crate::ops::nn::Reduction;
     pub use crate::ops::nn::conv::{Conv1d, Conv2d};
     pub use crate::ops::nn::cross_entropy::{CrossEntropy, IntoTarget, Target};
+    pub use crate::ops::nn::losses::{BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Huber, KlDiv, SmoothL1};
+    pub use crate::ops::nn::nll::Nll;
+    pub use crate::ops::nn::norm::{BatchNorm, LayerNorm};
     pub use crate::ops::nn::pool::{AvgPool, MaxPool};
     pub use crate::ops::nn::window::IntoPair;
 }

@@ -67,6 +67,11 @@ impl<'a, E: FloatElement> Backward<'a, E> {
         tape::with(|tape| Ok(Shape::of(tape.layout(self.operands[k]).shape())))
     }
 
+    /// Whether the gradients will be differentiated in turn, so that they must be made of recorded operations.
+    pub fn is_recorded(&self) -> bool {
+        self.sweep.is_recorded()
+    }
+
     /// Adds `value`, of operand `k`'s shape, to that operand's gradient.
     pub fn add(&mut self, k: usize, value: TensorBase<E>) -> Result<()> {
         self.add_other(k, value)

@@ -35,26 +35,7 @@ pub use self::call::{Call, Outputs, Value};
 use self::replay::differences;
 
 /// Operations of the data that no family knows yet, one a line.
-#[rustfmt::skip]
-const PENDING: &[&str] = &[
-    // Products.
-    "dot",
-    "outer",
-    "bmm",
-    "einsum",
-    // Networks.
-    "layer_norm",
-    "batch_norm",
-    // Losses.
-    "mse",
-    "l1",
-    "smooth_l1",
-    "huber",
-    "nll",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "kl_div",
-];
+const PENDING: &[&str] = &[];
 
 /// One file of the mapping.
 pub struct Family {

@@ -18,7 +18,12 @@ impl Operation for Matmul {
     const OP: Structured = Structured::Matmul;
     const NAME: &'static str = "matmul";
     const GRAD_FN: &'static str = "MmBackward0";
-    type Attrs = ();
+    /// Its name in print.
+    type Attrs = &'static str;
+
+    fn grad_fn(name: &&'static str) -> &'static str {
+        name
+    }
 
     fn cases() -> Vec<Case> {
         vec![
@@ -29,6 +34,7 @@ impl Operation for Matmul {
             Case::new("a matrix and a vector", &[&[2, 3], &[3]], |x| x[0].matmul(x[1])),
             Case::new("a vector and batches", &[&[3], &[2, 3, 2]], |x| x[0].matmul(x[1])),
             Case::new("with itself", &[&[3, 3]], |x| x[0].matmul(x[0])),
+            Case::new("bmm", &[&[2, 2, 3], &[2, 3, 2]], |x| x[0].bmm(x[1])),
         ]
     }
 }
@@ -40,7 +46,7 @@ fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
 }
 
 impl<E: FloatElement> Compute<E> for Matmul {
-    fn output(inputs: &[Layout], (): &()) -> Result<Shape> {
+    fn output(inputs: &[Layout], _: &&'static str) -> Result<Shape> {
         let (a, b) = (inputs[0].shape(), inputs[1].shape());
         let ((lead_a, [m, k]), (lead_b, [rows, n])) = (split(a), split(b));
         if k != rows {
@@ -56,7 +62,7 @@ impl<E: FloatElement> Compute<E> for Matmul {
         Ok(lead.iter().copied().chain([m, n]).collect())
     }
 
-    fn forward(inputs: &[Input<'_>], (): &(), out: &mut [E]) {
+    fn forward(inputs: &[Input<'_>], _: &&'static str, out: &mut [E]) {
         let (a, b) = (&inputs[0], &inputs[1]);
         let ((lead_a, [m, _]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
         let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
@@ -109,7 +115,7 @@ pub(crate) fn multiply_into<E: FloatElement>(
 }
 
 impl<E: FloatElement> Derivative<E> for Matmul {
-    fn backward(cx: &mut Backward<'_, E>, (): &()) -> Result<()> {
+    fn backward(cx: &mut Backward<'_, E>, _: &&'static str) -> Result<()> {
         let g = cx.grad();
         for (k, other) in [(0, 1), (1, 0)] {
             if !cx.needs(k) {
@@ -128,7 +134,7 @@ impl<E: FloatElement> Derivative<E> for Matmul {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, (): &()) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<'_, E>, _: &&'static str) -> Result<TensorBase<E>> {
         let (a, b) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
         let left = cx.tangent(0).map(|da| da.try_matmul(b));
         let right = cx.tangent(1).map(|db| a.try_matmul(db));
@@ -154,9 +160,13 @@ twins! {
                 let (k, rows) = (a[a.len() - 1], b[b.len().saturating_sub(2)]);
                 return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
             }
+            if a.len() == 1 && b.len() == 1 {
+                return self.try_dot(other);
+            }
             let x = if a.len() == 1 { self.try_reshape([1, a[0]])? } else { self };
             let y = if b.len() == 1 { other.try_reshape([b[0], 1])? } else { other };
-            let product = record::<Matmul, E>(&[x.handle(), y.handle()], ())?;
+            let name = if a.len() <= 2 && b.len() <= 2 { "MmBackward0" } else { "UnsafeViewBackward0" };
+            let product = record::<Matmul, E>(&[x.handle(), y.handle()], name)?;
             if a.len() > 1 && b.len() > 1 {
                 return Ok(product);
             }
@@ -165,6 +175,19 @@ twins! {
             let row = (a.len() > 1).then_some(m);
             let column = (b.len() > 1).then_some(n);
             product.try_reshape(lead.iter().copied().chain(row).chain(column).collect::<Shape>())
+        }
+
+        /// The products of as many matrices: `[n, i, j]` with `[n, j, k]` gives `[n, i, k]`. Nothing broadcasts; see
+        /// [`Self::matmul`].
+        pub fn bmm | try_bmm(self, other: TensorBase<E>) -> TensorBase<E> {
+            let (a, b) = (self.try_shape()?, other.try_shape()?);
+            if a.len() != 3 || b.len() != 3 || a[0] != b[0] || a[2] != b[1] {
+                return Err(error!(
+                    Shape,
+                    "bmm: shapes {a:?} and {b:?} do not fit: expected [n, i, j] and [n, j, k]; `matmul` broadcasts"
+                ));
+            }
+            record::<Matmul, E>(&[self.handle(), other.handle()], "BmmBackward0")
         }
     }
 }

@@ -11,7 +11,7 @@ use wengert_kernels::softmax::log_sum_exp;
 use super::super::reduce::around;
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, compute_leaf, record};
 use super::softmax::softmax_backward;
-use super::{Reduction, check_fraction};
+use super::{Reduction, check_fraction, check_reduction};
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
@@ -132,8 +132,8 @@ impl Rule {
 fn divisor<E: FloatElement>(rule: &Rule, target: &Input<'_>, weight: Option<&[E]>) -> f64 {
     match rule.reduction {
         Reduction::None | Reduction::Sum => 1.0,
-        Reduction::Mean if !rule.classes => rule.lines() as f64,
-        Reduction::Mean => {
+        _ if !rule.classes => rule.lines() as f64,
+        _ => {
             let labels = target.slice::<i64>().iter().filter(|&&label| label != rule.ignored);
             labels.map(|&label| weight.map_or(1.0, |weight| weight[label as usize].into())).sum()
         }
@@ -437,6 +437,7 @@ fn prepare<E: FloatElement>(
     options: CrossEntropy<E>,
 ) -> Result<(SmallVec<[Handle; 4]>, Rule)> {
     check_fraction("cross_entropy", "label_smoothing", options.label_smoothing)?;
+    check_reduction("cross_entropy", options.reduction)?;
     let x = logits.try_contiguous()?;
     let shape = x.try_shape()?;
     if shape.is_empty() {

@@ -3,6 +3,10 @@
 pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 mod dropout;
+pub(crate) mod losses;
+pub(crate) mod nll;
+pub(crate) mod norm;
+pub(crate) mod pointwise;
 pub(crate) mod pool;
 pub(crate) mod softmax;
 pub(crate) mod window;
@@ -19,6 +23,9 @@ pub enum Reduction {
     Mean,
     /// Their sum.
     Sum,
+    /// Their sum divided by the length of the first dimension: the divergence's definition. For
+    /// [`kl_div`](crate::TensorBase::kl_div) only.
+    BatchMean,
 }
 
 /// Checks that a number lies in `0 ..= 1`.
@@ -27,4 +34,12 @@ fn check_fraction(op: &str, what: &str, value: f64) -> Result<()> {
         return Ok(());
     }
     Err(error!(Value, "{op}: {what} is {value}; expected 0 to 1"))
+}
+
+/// Checks that a reduction is not the divergence's own.
+fn check_reduction(op: &str, reduction: Reduction) -> Result<()> {
+    match reduction {
+        Reduction::BatchMean => Err(error!(Value, "{op}: the reduction `BatchMean` is for `kl_div` only")),
+        _ => Ok(()),
+    }
 }

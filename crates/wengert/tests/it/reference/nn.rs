@@ -1,7 +1,7 @@
 //! Layers of networks.
 
 use wengert::FloatElement;
-use wengert::options::{AvgPool, Conv1d, Conv2d, MaxPool};
+use wengert::options::{AvgPool, BatchNorm, Conv1d, Conv2d, LayerNorm, MaxPool};
 
 use super::{Call, Outputs, Value};
 
@@ -16,6 +16,12 @@ pub fn call<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
         "conv2d" => c.x().conv2d(c.tensor("weight")?, conv2d(c)),
         "max_pool2d" => c.x().max_pool2d_with(pair(c, "kernel_size")?, max_pool(c)),
         "avg_pool2d" => c.x().avg_pool2d_with(pair(c, "kernel_size")?, avg_pool(c)),
+        "layer_norm" => {
+            let options =
+                LayerNorm { weight: c.tensor("weight"), bias: c.tensor("bias"), eps: c.float("eps").unwrap_or(1e-5) };
+            c.x().layer_norm(&c.sizes("normalized_shape")?, options)
+        }
+        "batch_norm" => return Some(batch_norm(c)),
         "dropout" => c.x().dropout(c.float("p")?, c.flag("training")),
         _ => return None,
     })])
@@ -60,4 +66,21 @@ fn avg_pool<E: FloatElement>(c: &Call<'_, E>) -> AvgPool {
         count_include_pad: !c.has("count_include_pad") || c.flag("count_include_pad"),
         divisor_override: c.float("divisor_override"),
     }
+}
+
+/// The normalised tensor, and what the running statistics have become; the inputs are left alone.
+fn batch_norm<E: FloatElement>(c: &Call<'_, E>) -> Outputs<E> {
+    let copy = |name: &str| c.tensor(name).map(|running| running.copy());
+    let options = BatchNorm {
+        running_mean: copy("running_mean"),
+        running_var: copy("running_var"),
+        weight: c.tensor("weight"),
+        bias: c.tensor("bias"),
+        training: c.flag("training"),
+        momentum: c.float("momentum").unwrap_or(0.1),
+        eps: c.float("eps").unwrap_or(1e-5),
+    };
+    let y = c.x().batch_norm(options);
+    let outputs = [Some(y), options.running_mean, options.running_var].into_iter().flatten();
+    outputs.map(Value::Float).collect()
 }
