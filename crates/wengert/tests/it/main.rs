@@ -5,5 +5,6 @@ mod handles;
 mod places;
 mod reference;
 mod samples;
+mod semantics;
 mod tutorials;
 mod update;

@@ -137,12 +137,8 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
     let row = op.row();
     let shared = result_meta(tape, row.name, places)?;
     let layout = shared.layout;
+    let grad = tape.grad_enabled && needs_gradient(tape, row, places)?;
     let storage = evaluate::<E>(tape, row, places, &layout)?;
-    let grad = tape.grad_enabled
-        && places.iter().zip(row.needs).any(|(&place, rule)| match place {
-            Place::Entry(i) => rule.is_some() && tape.entry(i).flags.has(Flags::GRAD),
-            Place::Number(_) => false,
-        });
     let mut entry = Entry {
         scope: tape.scope_id(),
         op: Op::Elementwise(op),
@@ -156,6 +152,30 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
     entry.flags.set(Flags::GRAD, grad);
     place_operands(tape, &mut entry, places, &layout)?;
     tape.push(entry)
+}
+
+/// Whether an operand requires a gradient.
+///
+/// # Errors
+/// One does whose derivative the row does not have, which would be lost silently.
+fn needs_gradient(tape: &Tape, row: &Row, places: &[Place]) -> Result<bool> {
+    let mut any = false;
+    for (k, &place) in places.iter().enumerate() {
+        if let Place::Entry(index) = place
+            && tape.entry(index).flags.has(Flags::GRAD)
+        {
+            if !row.differentiable(k) {
+                return Err(no_derivative_slow(row, k));
+            }
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+#[cold]
+fn no_derivative_slow(row: &Row, k: usize) -> crate::Error {
+    error!(Grad, "{}: there is no derivative for operand {k}, which requires a gradient; `detach()` it", row.name)
 }
 
 /// Writes the operands into the entry: two fit, numbers lie in the tape's constants, more go to a list.
