@@ -10,6 +10,8 @@ use super::{assert_close, panic_of};
 const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
 
+type Function = fn(Tensor64) -> Tensor64;
+
 /// The gradient of the sum of `f(x)`.
 fn slope(f: impl FnOnce(Tensor64) -> Tensor64, x: &[f64]) -> Vec<f64> {
     let x = Tensor64::from_slice(x, [x.len()]).requires_grad_(true);
@@ -127,7 +129,7 @@ fn an_unused_leaf_has_no_gradient() {
 #[test]
 fn an_overwritten_value_that_backward_needs_is_an_error() {
     let x = Tensor64::new([1.0, 2.0]).requires_grad_(true);
-    let overwritten: &[(&str, fn(Tensor64) -> Tensor64)] = &[
+    let overwritten: &[(&str, Function)] = &[
         ("a value of its own", |x| {
             let y = x.exp();
             no_grad(|| y.mul_(2.0));
@@ -204,7 +206,7 @@ fn second_and_higher_derivatives_are_right() {
     let second = recorded(first, x);
     let third = recorded(second, x);
     let fourth = recorded(third, x);
-    let found = [first, second, third, fourth, grad(fourth + x * 0, &[x])[0]].map(Tensor64::item);
+    let found = [first, second, third, fourth, grad(fourth + x * 0.0, &[x])[0]].map(Tensor64::item);
     assert_close(&found, &[108.0, 108.0, 72.0, 24.0, 0.0]);
     first.backward();
     assert_eq!(x.grad().unwrap().item(), 108.0, "x^4 at 3 gives 108");
@@ -225,7 +227,7 @@ fn forward_over_reverse_is_the_second_derivative() {
 #[test]
 fn fused_operations_pass_gradients() {
     let weights = Tensor64::new([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.7]]);
-    let fused: &[fn(Tensor64) -> Tensor64] = &[
+    let fused: &[Function] = &[
         |x| x.softmax(1),
         |x| x.log_softmax(1),
         |x| x.cross_entropy(IndexTensor::new([0, 2])),
