@@ -1,7 +1,7 @@
 //! Reductions that look at each column twice: variances around the mean, exponentials relative to the maximum.
 
 use super::axis::{Column, Compensated, STRIP, write_results};
-use super::{ExpMinus, Fold, Single, Sum, max};
+use super::{BLOCK, ExpMinus, First, Fold, Max, Single, Sum, fold_block, max};
 use crate::Real;
 use crate::map::Map1;
 use crate::simd::{self, Kernel};
@@ -141,32 +141,75 @@ impl<E: Real<Mask = bool>> Kernel for LogSumExp<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let inner = self.inner;
-        for (x, out) in self.x.chunks_exact(self.n * inner).zip(self.out.chunks_exact_mut(inner)) {
+        let (n, inner) = (self.n, self.inner);
+        if inner == 1 && n <= BLOCK / 2 {
+            return short_lines(self.x, n, self.out);
+        }
+        for (x, out) in self.x.chunks_exact(n * inner).zip(self.out.chunks_exact_mut(inner)) {
             if inner == 1 {
                 let shift = shift(max(x));
                 out[0] = sum_line(ExpMinus(shift), x).ln() + shift;
                 continue;
             }
             for (i, out) in out.chunks_mut(STRIP).enumerate() {
-                let (start, width) = (i * STRIP, out.len());
-                let mut shifts = [E::of(f64::NEG_INFINITY); STRIP];
-                let shifts = &mut shifts[..width];
-                for row in x.chunks_exact(inner) {
-                    for (most, &x) in shifts.iter_mut().zip(&row[start..start + width]) {
-                        *most = most.maximum(x);
-                    }
-                }
-                shifts.iter_mut().for_each(|most| *most = shift(*most));
-                let mut sums = [Compensated::new(); STRIP];
-                sum_columns(x, inner, start, &mut sums[..width], |j| ExpMinus(shifts[j]));
-                write_results(&sums, out);
-                for (out, &shift) in out.iter_mut().zip(&*shifts) {
-                    *out = out.ln() + shift;
-                }
+                strip_of_columns(x, inner, i * STRIP, out);
             }
         }
     }
+}
+
+/// The log-sum-exps of lines of `n` elements, many of which fit into a block, so that the exponentials are one long loop.
+#[inline(always)]
+fn short_lines<E: Real<Mask = bool>>(x: &[E], n: usize, out: &mut [E]) {
+    let mut block = [E::of(0.0); BLOCK];
+    let lines = BLOCK / n;
+    for (x, out) in x.chunks(lines * n).zip(out.chunks_mut(lines)) {
+        for ((x, terms), out) in x.chunks_exact(n).zip(block.chunks_exact_mut(n)).zip(&mut *out) {
+            *out = shift(fold_block::<E, First, Max>(First, x, x));
+            terms.iter_mut().zip(x).for_each(|(term, &x)| *term = x - *out);
+        }
+        exponentiate(&mut block[..x.len()]);
+        for (terms, out) in block.chunks_exact(n).zip(out) {
+            *out = fold_block::<E, First, Sum>(First, terms, terms).ln() + *out;
+        }
+    }
+}
+
+/// The log-sum-exps of the columns from `start` on, as many as there are results.
+#[inline(always)]
+fn strip_of_columns<E: Real<Mask = bool>>(x: &[E], inner: usize, start: usize, out: &mut [E]) {
+    let columns = start..start + out.len();
+    let mut shifts = [E::of(f64::NEG_INFINITY); STRIP];
+    let shifts = &mut shifts[..out.len()];
+    for row in x.chunks_exact(inner) {
+        for (most, &x) in shifts.iter_mut().zip(&row[columns.clone()]) {
+            *most = most.maximum(x);
+        }
+    }
+    shifts.iter_mut().for_each(|most| *most = shift(*most));
+    let mut sums = [Compensated::new(); STRIP];
+    let mut block = [E::of(0.0); BLOCK];
+    let rows = BLOCK / out.len();
+    for x in x.chunks(rows * inner) {
+        let block = &mut block[..x.len() / inner * out.len()];
+        for (row, terms) in x.chunks_exact(inner).zip(block.chunks_exact_mut(out.len())) {
+            for ((term, &x), &shift) in terms.iter_mut().zip(&row[columns.clone()]).zip(&*shifts) {
+                *term = x - shift;
+            }
+        }
+        exponentiate(block);
+        for terms in block.chunks_exact(out.len()) {
+            sums.iter_mut().zip(terms).for_each(|(sum, &term)| sum.add(term));
+        }
+    }
+    write_results(&sums, out);
+    out.iter_mut().zip(&*shifts).for_each(|(out, &shift)| *out = out.ln() + shift);
+}
+
+/// `e^x` of each element.
+#[inline(always)]
+fn exponentiate<E: Real>(x: &mut [E]) {
+    x.iter_mut().for_each(|x| *x = x.exp());
 }
 
 #[cfg(test)]
@@ -176,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_column_is_the_naive_formula() {
-        for [outer, n, inner] in [[1, 1, 1], [0, 3, 2], [2, 3, 0], [3, 1500, 1], [2, 7, 3], [2, 33, 300]] {
+        for [outer, n, inner] in [[1, 1, 1], [0, 3, 2], [2, 3, 0], [3, 1500, 1], [700, 7, 1], [2, 900, 3], [2, 33, 300]]
+        {
             let x = noise(outer * n * inner);
             let (mut variance, mut sum) = (vec![-1.0; outer * inner], vec![-1.0; outer * inner]);
             var_axis(&x, [outer, n, inner], n as f64, &mut variance);

@@ -227,6 +227,24 @@ fn shapes_and_dimensions() {
             => "sum: dimension -3 is out of range for a tensor of 2 dimensions; expected -2 to 1";
         f.a.sum_dims([0, -2], false), f.a.try_sum_dims([0, -2], false)
             => "sum: dimension -2 is named twice in [0, -2]";
+        f.none.max(), f.none.try_max()
+            => "max: dimension [0] of shape [0, 3] must not be empty: max of nothing has no value";
+        f.none.amin([-1, 0], true), f.none.try_amin([-1, 0], true)
+            => "amin: dimension [0] of shape [0, 3] must not be empty: amin of nothing has no value";
+        f.none.min_dim(0, false), f.none.try_min_dim(0, false)
+            => "min: dimension [0] of shape [0, 3] must not be empty: min of nothing has no value";
+        f.none.argmax(), f.none.try_argmax()
+            => "argmax: dimension [0] of shape [0, 3] must not be empty: argmax of nothing has no value";
+        f.none.norm_dims(f64::INFINITY, 0, false), f.none.try_norm_dims(f64::INFINITY, 0, false)
+            => "norm: dimension [0] of shape [0, 3] must not be empty: norm of nothing has no value";
+        f.a.var_dims([1, 1], 1, false), f.a.try_var_dims([1, 1], 1, false)
+            => "var: dimension 1 is named twice in [1, 1]";
+        f.a.cumprod(2), f.a.try_cumprod(2)
+            => "cumprod: dimension 2 is out of range for a tensor of 2 dimensions; expected -2 to 1";
+        f.a.max_dim(-3, true), f.a.try_max_dim(-3, true)
+            => "max: dimension -3 is out of range for a tensor of 2 dimensions; expected -2 to 1";
+        f.mask.any_dims(5, true), f.mask.try_any_dims(5, true)
+            => "any: dimension 5 is out of range for a tensor of 1 dimensions; expected -1 to 0";
         f.a.permute([0]), f.a.try_permute([0])
             => "permute: [0] does not name each of the 2 dimensions of shape [2, 3] once";
         f.a.permute([1, 1]), f.a.try_permute([1, 1])

@@ -3,6 +3,7 @@
 mod bad_input;
 mod handles;
 mod places;
+mod reduce;
 mod reference;
 mod samples;
 mod semantics;

@@ -3,7 +3,7 @@
 use wengert_kernels::reduce::{max_axis, min_axis};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, compute_leaf, record};
-use super::{Over, as_one_run};
+use super::{Over, as_one_run, check_some};
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::{Result, twins};
@@ -120,7 +120,7 @@ impl<E: FloatElement> Derivative<E> for Extreme {
 fn of_all<E: FloatElement>(op: &str, x: TensorBase<E>, largest: bool) -> Result<TensorBase<E>> {
     let (x, shape) = (x.try_contiguous()?, x.try_shape()?);
     let over = Over::whole(shape.len());
-    over.check_some(op, &shape)?;
+    check_some(op, &shape, over.dims())?;
     record::<Extreme, E>(&[x.handle()], End { over, largest })
 }
 
@@ -132,9 +132,10 @@ fn over_dims<E: FloatElement>(
     keepdim: bool,
     largest: bool,
 ) -> Result<TensorBase<E>> {
-    let dims = dims.into_dim_set(op, x.try_shape()?.len())?;
+    let shape = x.try_shape()?;
+    let dims = dims.into_dim_set(op, shape.len())?;
+    check_some(op, &shape, dims)?;
     let (x, over) = as_one_run(x, dims, keepdim)?;
-    over.check_some(op, &x.try_shape()?)?;
     record::<Extreme, E>(&[x.handle()], End { over, largest })
 }
 

@@ -56,18 +56,6 @@ impl Over {
         self.run
     }
 
-    /// Checks that there is something to reduce.
-    pub fn check_some(&self, op: &str, shape: &[usize]) -> Result<()> {
-        if self.around(shape)[1] > 0 {
-            return Ok(());
-        }
-        Err(error!(
-            Shape,
-            "{op}: nothing to reduce: the dimensions {:?} of shape {shape:?} have no elements, and {op} of nothing has no value",
-            dims_of(self.run, shape.len()).collect::<SmallVec<[usize; 8]>>()
-        ))
-    }
-
     /// The lengths before, in and after the run.
     pub fn around(&self, shape: &[usize]) -> [usize; 3] {
         match runs(dims_of(self.run, shape.len()))[..] {
@@ -109,6 +97,16 @@ impl Over {
     pub fn total<E: FloatElement>(&self, x: TensorBase<E>) -> Result<TensorBase<E>> {
         self.total_beside(x)?.try_reshape(self.output(&x.try_shape()?))
     }
+}
+
+/// Checks that there is something to reduce, for what has no value of nothing.
+fn check_some(op: &str, shape: &[usize], dims: DimSet) -> Result<()> {
+    let empty: SmallVec<[usize; 8]> = dims_of(dims, shape.len()).filter(|&d| shape[d] == 0).collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let some = if empty.len() == 1 { "dimension" } else { "dimensions" };
+    Err(error!(Shape, "{op}: {some} {empty:?} of shape {shape:?} must not be empty: {op} of nothing has no value"))
 }
 
 /// `x` contiguous, with `dims` as one run, and what to reduce of it.

@@ -6,7 +6,7 @@ use wengert_kernels::reduce::{max_axis_of, min_axis_of, sum_axis_of};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, compute_leaf, record};
 use super::extreme::shares;
-use super::{Over, as_one_run};
+use super::{Over, as_one_run, check_some};
 use crate::autograd::{Backward, Forward};
 use crate::element::FloatElement;
 use crate::error::{Result, twins};
@@ -181,11 +181,12 @@ twins! {
         /// Any `p`: `f64::INFINITY` is the largest magnitude, `f64::NEG_INFINITY` the smallest, 0 the number of elements that
         /// are not 0. Gradients at 0 are 0.
         pub fn norm_dims | try_norm_dims<D: IntoDims>(self, p: f64, dims: D, keepdim: bool) -> TensorBase<E> {
-            let dims = dims.into_dim_set("norm", self.try_shape()?.len())?;
-            let (x, over) = as_one_run(self, dims, keepdim)?;
+            let shape = self.try_shape()?;
+            let dims = dims.into_dim_set("norm", shape.len())?;
             if p < 0.0 || p.is_infinite() {
-                over.check_some("norm", &x.try_shape()?)?;
+                check_some("norm", &shape, dims)?;
             }
+            let (x, over) = as_one_run(self, dims, keepdim)?;
             record::<Norm, E>(&[x.handle()], Order { over, p })
         }
     }

@@ -5,7 +5,7 @@ use wengert_kernels::reduce::{argmax_axis, argmin_axis, count_nonzero_axis};
 use super::super::compute_leaf;
 use super::super::indexing::gather::gathered;
 use super::super::indexing::places::Places;
-use super::{Over, as_one_run};
+use super::{Over, as_one_run, check_some};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, twins};
 use crate::shape::{DimSet, IntoDims, wrap_dim};
@@ -37,7 +37,7 @@ fn of_counts<E: Element, T: Element>(
 /// The positions of the largest or smallest elements over one run of dimensions.
 pub(super) fn positions<E: FloatElement>(op: &str, x: TensorBase<E>, over: Over, largest: bool) -> Result<IndexTensor> {
     let (x, shape) = (x.try_contiguous()?, x.try_shape()?);
-    over.check_some(op, &shape)?;
+    check_some(op, &shape, over.dims())?;
     compute_leaf(&[x.handle()], &over.output(&shape), |inputs, out| {
         (if largest { argmax_axis } else { argmin_axis })(inputs[0].slice::<E>(), over.around(&shape), out);
         Ok(())
@@ -97,6 +97,21 @@ fn extreme_dim<E: FloatElement>(
     let name = if largest { "MaxBackward0" } else { "MinBackward0" };
     let places = Places::one_along(&shape, wrap_dim(op, dim, shape.len())?, keepdim, name);
     Ok((gathered(x, index, places)?, index))
+}
+
+twins! {
+    impl[] TensorBase<bool> {
+        /// How many elements of the mask hold, of rank 0.
+        pub fn sum | try_sum(self) -> IndexTensor {
+            self.try_count_nonzero()
+        }
+
+        /// How many elements of the mask hold, over `dims` (one number, an array, `()` for all), which become 1 with `keepdim`, else
+        /// go.
+        pub fn sum_dims | try_sum_dims<D: IntoDims>(self, dims: D, keepdim: bool) -> IndexTensor {
+            self.try_count_nonzero_dims(dims, keepdim)
+        }
+    }
 }
 
 twins! {
