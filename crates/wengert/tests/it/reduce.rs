@@ -2,8 +2,14 @@
 
 use wengert::{BoolTensor, GradOptions, Tensor, Tensor64, grad_with, scope};
 
+/// A function's name and the function.
+type Named = (&'static str, fn(Tensor64) -> Tensor64);
+
+/// A reduction's name, the reduction, and what it is of a list.
+type Reduction = (&'static str, fn(Tensor) -> Tensor, fn(&[f64]) -> f64);
+
 /// Reductions of the dimensions 0 and 2 of three, beside the naive one of a list.
-const REDUCTIONS: [(&str, fn(Tensor) -> Tensor, fn(&[f64]) -> f64); 10] = [
+const REDUCTIONS: [Reduction; 10] = [
     ("sum", |x| x.sum_dims([0, 2], false), |x| x.iter().sum()),
     ("mean", |x| x.mean_dims([0, 2], false), |x| x.iter().sum::<f64>() / x.len() as f64),
     ("prod", |x| x.prod_dims([0, 2], false), |x| x.iter().product()),
@@ -58,8 +64,7 @@ fn ties_over_several_runs_share_evenly() {
 
 #[test]
 fn third_derivatives_at_zeros_are_right() {
-    let functions: [(&str, fn(Tensor64) -> Tensor64); 2] =
-        [("prod", |x| x.prod()), ("cumprod", |x| x.cumprod(0).select(0, -1))];
+    let functions: [Named; 2] = [("prod", |x| x.prod()), ("cumprod", |x| x.cumprod(0).select(0, -1))];
     for (name, f) in functions {
         let x = Tensor64::new([0.0, 2.0, 0.0, 5.0]).requires_grad_(true);
         let derivative = |y: Tensor64, k: isize| {
