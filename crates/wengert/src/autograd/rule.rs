@@ -96,17 +96,12 @@ impl<'a, E: FloatElement> Backward<'a, E> {
         }
         tape::with(|tape| {
             let (target, first) = self.sweep.target::<E>(tape, operand)?;
-            lend(
-                tape,
-                |tape| &tape.arena,
-                target,
-                |out: &mut [E], tape| {
-                    if first {
-                        out.fill(E::default());
-                    }
-                    add(tape, out);
-                },
-            );
+            lend(tape, target, |out: &mut [E], tape| {
+                if first {
+                    out.fill(E::default());
+                }
+                add(tape, out);
+            });
             Ok(())
         })
     }

@@ -399,30 +399,25 @@ fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.
 fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, first: bool) -> Result<()> {
     let layout = *tape.layout(value);
-    lend(
-        tape,
-        |tape| &tape.arena,
-        target,
-        |out: &mut [E], tape| {
-            let data = tape.data::<E>(value);
-            let (shape, strides) = (layout.shape(), layout.strides());
-            match (layout.is_contiguous(), first) {
-                (true, true) => out.copy_from_slice(&data[..out.len()]),
-                (true, false) => map::add_assign(&data[..out.len()], out),
-                (false, true) => pack(data, shape, strides, 0, out),
-                (false, false) => {
-                    for start in (0..out.len()).step_by(elementwise::BLOCK) {
-                        let part = &mut out[start..layout.numel().min(start + elementwise::BLOCK)];
-                        tape.arena.scratch(part.len(), |block: &mut [E]| {
-                            pack(data, shape, strides, start, block);
-                            map::add_assign(block, part);
-                        })?;
-                    }
+    lend(tape, target, |out: &mut [E], tape| {
+        let data = tape.data::<E>(value);
+        let (shape, strides) = (layout.shape(), layout.strides());
+        match (layout.is_contiguous(), first) {
+            (true, true) => out.copy_from_slice(&data[..out.len()]),
+            (true, false) => map::add_assign(&data[..out.len()], out),
+            (false, true) => pack(data, shape, strides, 0, out),
+            (false, false) => {
+                for start in (0..out.len()).step_by(elementwise::BLOCK) {
+                    let part = &mut out[start..layout.numel().min(start + elementwise::BLOCK)];
+                    tape.arena.scratch(part.len(), |block: &mut [E]| {
+                        pack(data, shape, strides, start, block);
+                        map::add_assign(block, part);
+                    })?;
                 }
             }
-            Ok(())
-        },
-    )
+        }
+        Ok(())
+    })
 }
 
 /// A copy of an adjoint, `above` levels below the current one.
@@ -472,23 +467,15 @@ fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
     let full = tape.slot(slot).state == Filling::Full;
     tape.slot_mut(slot).recorded = None;
     match share {
-        Adjoint::Block(block) => lend(
-            tape,
-            |tape| &tape.arena,
-            target,
-            |out: &mut [E], tape| {
-                let share = tape.arena.read(block);
-                if full { map::add_assign(share, out) } else { out.copy_from_slice(share) }
-            },
-        ),
+        Adjoint::Block(block) => lend(tape, target, |out: &mut [E], tape| {
+            let share = tape.arena.read(block);
+            if full { map::add_assign(share, out) } else { out.copy_from_slice(share) }
+        }),
         Adjoint::Tensor(total) => {
             let layout = *tape.layout(total.index);
-            lend(
-                tape,
-                |tape| &tape.arena,
-                target,
-                |out: &mut [E], tape| pack(tape.data(total.index), layout.shape(), layout.strides(), 0, out),
-            );
+            lend(tape, target, |out: &mut [E], tape| {
+                pack(tape.data(total.index), layout.shape(), layout.strides(), 0, out)
+            });
             tape.slot_mut(slot).recorded = Some(total);
         }
         Adjoint::None => unreachable!("a share is an adjoint"),

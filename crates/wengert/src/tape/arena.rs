@@ -1,54 +1,65 @@
-//! Memory of the tape: one stack of bump-allocated levels, one level per scope.
+//! Memory of the tape: one stack of bump-allocated levels, one level per scope, each of two regions.
 //!
 //! ```text
-//! level 0  [ slab ........................ ]            the thread's outermost scope
-//! level 1  [ slab ...... ][ slab .......... ]           a scope inside; merged into one slab when it ends
-//! level 2  [ slab ]                                     ...
-//!                  ^ used
+//!          blocks of elements                           shapes, attributes, lists
+//! level 0  [ slab ........................ ]            [ slab ... ]      the thread's outermost scope
+//! level 1  [ slab ...... ][ slab .......... ]           [ slab ]          a scope inside; its slabs become one when it ends
+//! level 2  [ slab ]                                     [ slab ]          ...
+//!                  ^ next
 //!
-//! a block:  .. | bytes stamp base | data ........ | ..   the header lies in the 16 bytes before the data
+//! a block:  .. | size stamp base | data ........ | ..    the header lies in the 16 bytes before the data
 //! ```
 //!
-//! This is one of the two homes of `unsafe` (the other is the kernels crate). What it relies on:
+//! This is one of the two homes of `unsafe` (the other is the kernels crate); `docs/safety.md` goes through its blocks one by
+//! one. What it relies on:
 //!
-//! * *Initialised.* Every byte of a slab is written when the slab is made, so a fresh block may be lent as `&mut [E]`
-//!   without clearing: stale bytes are a valid `f32`, `f64` or `i64`. Blocks of `bool` are cleared.
-//! * *Disjoint.* Blocks never overlap: a level hands out increasing addresses until it is reset.
+//! * *Initialised.* Every byte of a slab for blocks is written when the slab is made, and only headers and elements are written
+//!   there, which have no padding. So a fresh block may be lent as `&mut [E]` without clearing: stale bytes are a valid `f32`,
+//!   `f64` or `i64`. Blocks of `bool` are cleared. Values with padding live in slabs of their own.
+//! * *Typed.* A header carries the type of its block's elements, and every access compares it.
+//! * *Disjoint.* Blocks never overlap: a region hands out increasing addresses until it is reset, or until `scratch` takes
+//!   back the block that it lent.
 //! * *Private until published.* [`Fresh`] lends the only reference to a new block; a [`Storage`] exists after it is gone.
 //! * *Alive.* A `Storage` or `Ref` is used only through an entry of the tape, and entries go before their level is reset
-//!   ([`super::Tape::rewind`] is the only caller of [`Arena::leave`]).
+//!   ([`super::Tape`]'s `rewind` and `restart` are the only callers of [`Arena::leave`] and [`Arena::clear`]). Debug builds check
+//!   that the address lies in a level in use.
 
 use std::alloc::Layout as MemoryLayout;
 use std::any::TypeId;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
 
+use super::Tape;
 use crate::element::{DType, Element};
 use crate::error::{Result, error};
 
 /// Data of large blocks starts at a multiple of this many bytes: a cache line, and the widest SIMD register.
 const ALIGN: usize = 64;
-/// The size of a level's first slab.
-const FIRST_SLAB: usize = 64 << 10;
+/// The size of the first slab for blocks, and for other values.
+const FIRST_BLOCKS: usize = 16 << 10;
+const FIRST_VALUES: usize = 4 << 10;
 /// Slabs double up to this size; larger ones are made to measure.
 const MAX_DOUBLING: usize = 16 << 20;
 
 /// What is known of a block, in the 16 bytes before its data.
 #[repr(C)]
 struct Header {
-    bytes: Cell<usize>,
+    /// Bytes of the data; the type of its elements in the topmost byte.
+    size: Cell<u64>,
     /// The tape's length at the last in-place write; an entry recorded earlier saw other values.
     stamp: Cell<u32>,
     /// The entry that owns the block; views and versions share it.
     base: Cell<u32>,
 }
 const HEADER: usize = size_of::<Header>();
-/// In place of the length of a block that is lent.
-const LENT: usize = usize::MAX;
-const _: () = assert!(HEADER == 16);
+const _: () = assert!(HEADER == 16 && align_of::<Header>() <= HEADER);
+/// Where the type begins in [`Header::size`].
+const TYPE_SHIFT: u32 = 56;
+/// In place of the size of a block that is lent: no type.
+const LENT: u64 = u64::MAX;
 
 /// A block of elements in the arena.
 ///
@@ -106,86 +117,140 @@ impl<E: Element> Fresh<'_, E> {
     }
 }
 
-struct Level {
+/// Memory that is handed out at increasing addresses.
+struct Region {
     bump: Bump,
     /// The current slab: next free byte and end.
     next: Cell<NonNull<u8>>,
     end: Cell<NonNull<u8>>,
-    slabs: Cell<u32>,
+    /// All slabs, the current one last: start and length.
+    slabs: RefCell<Vec<(NonNull<u8>, usize)>>,
     /// Bytes of all slabs.
     reserved: Cell<usize>,
-    /// Bytes of the slabs before the current one.
-    passed: Cell<usize>,
+    first: usize,
+    /// Whether all bytes of a slab are written before it is used.
+    initialised: bool,
 }
 
-impl Level {
-    fn new() -> Self {
+impl Region {
+    fn new(first: usize, initialised: bool) -> Self {
         let nowhere = NonNull::<u64>::dangling().cast();
         Self {
             bump: Bump::new(),
             next: Cell::new(nowhere),
             end: Cell::new(nowhere),
-            slabs: Cell::new(0),
+            slabs: RefCell::new(Vec::new()),
             reserved: Cell::new(0),
-            passed: Cell::new(0),
+            first,
+            initialised,
         }
     }
 
-    /// Bytes handed out, headers and padding included.
+    /// Bytes that are free without another slab.
+    fn free(&self) -> usize {
+        self.end.get().addr().get() - self.next.get().addr().get()
+    }
+
+    /// Bytes handed out, headers, padding and the unused ends of slabs included.
     fn used(&self) -> usize {
-        let free = self.end.get().as_ptr() as usize - self.next.get().as_ptr() as usize;
-        self.reserved.get() - free
+        self.reserved.get() - self.free()
     }
 
     /// The first address at or after the free byte plus `header` that is a multiple of `align`, if `bytes` fit there.
     #[inline]
-    fn bump(&self, header: usize, bytes: usize, align: usize) -> Option<NonNull<u8>> {
+    fn take(&self, header: usize, bytes: usize, align: usize) -> Option<NonNull<u8>> {
         let next = self.next.get();
-        let from = next.as_ptr() as usize;
+        let from = next.addr().get();
+        // No slab ends within `header + align` of the last address, so this does not overflow.
         let skip = (from + header).next_multiple_of(align) - from;
         let needed = skip.checked_add(bytes)?;
-        if needed > self.end.get().as_ptr() as usize - from {
+        if needed > self.free() {
             return None;
         }
-        // SAFETY: `next .. end` is the free rest of one slab, and `skip <= needed` is not larger than it.
+        // SAFETY: `next .. end` is the free rest of one slab, or empty, and `skip <= needed` is not larger than it.
         let data = unsafe { next.add(skip) };
         // SAFETY: as above for `needed`.
         self.next.set(unsafe { next.add(needed) });
         Some(data)
     }
 
-    /// Starts a slab with room for `bytes`, all of them initialised.
+    /// Starts a slab with room for `bytes`, twice as large as what is there if `room` allows.
+    ///
+    /// # Errors
+    /// The system has no more memory.
     #[cold]
-    fn grow(&self, bytes: usize) -> Result<()> {
-        let doubled = self.reserved.get().clamp(FIRST_SLAB, MAX_DOUBLING);
-        let size = bytes.max(doubled).next_multiple_of(ALIGN);
-        let layout = MemoryLayout::from_size_align(size, ALIGN)
-            .map_err(|_| error!(Memory, "the tape: a block of {bytes} bytes is larger than memory"))?;
+    fn grow(&self, bytes: usize, room: usize) -> Result<()> {
+        let wished = self.reserved.get().clamp(self.first, MAX_DOUBLING).min(room) / ALIGN * ALIGN;
+        let layout = bytes
+            .max(wished)
+            .checked_next_multiple_of(ALIGN)
+            .and_then(|size| MemoryLayout::from_size_align(size, ALIGN).ok());
+        let layout =
+            layout.ok_or_else(|| error!(Memory, "the tape: a block of {bytes} bytes is larger than memory"))?;
+        let size = layout.size();
         let slab = self.bump.try_alloc_layout(layout).map_err(|_| {
             error!(Memory, "the tape: {size} bytes more could not be allocated; wrap the step in `scope`")
         })?;
-        // SAFETY: `slab` is `size` writable bytes that bumpalo just gave us.
-        unsafe { slab.write_bytes(0, size) };
-        self.passed.set(self.reserved.get());
+        if self.initialised {
+            // SAFETY: `slab` is `size` writable bytes that bumpalo just gave us.
+            unsafe { slab.write_bytes(0, size) };
+        }
+        self.slabs.borrow_mut().push((slab, size));
         self.reserved.set(self.reserved.get() + size);
-        self.slabs.set(self.slabs.get() + 1);
         self.next.set(slab);
         // SAFETY: one past the end of the same allocation.
         self.end.set(unsafe { slab.add(size) });
         Ok(())
     }
 
-    /// Forgets every block. Several slabs are merged into one of their common size, so that the next round fits into it.
+    /// Forgets everything. Several slabs are merged into one of their common size, so that the next round fits into it.
     fn reset(&mut self) {
-        if self.slabs.get() > 1 {
-            let size = self.reserved.get();
-            *self = Self::new();
-            // A level that can't be merged starts small again; the next block that does not fit reports it.
-            let _ = self.grow(size);
-        } else if self.slabs.get() == 1 {
-            // SAFETY: the one slab starts `reserved` bytes before its end.
-            self.next.set(unsafe { self.end.get().sub(self.reserved.get()) });
+        let slabs = self.slabs.get_mut();
+        match slabs[..] {
+            [] => {}
+            [(start, _)] => self.next.set(start),
+            _ => {
+                let size = self.reserved.get();
+                *self = Self::new(self.first, self.initialised);
+                // A region that can't be merged starts small again; the next block that does not fit reports it.
+                let _ = self.grow(size, size);
+            }
         }
+    }
+
+    /// Whether `place` lies in what was handed out.
+    fn contains(&self, place: NonNull<u8>) -> bool {
+        let (place, next) = (place.addr(), self.next.get().addr());
+        self.slabs.borrow().iter().rev().enumerate().any(|(age, &(start, size))| {
+            let end = if age == 0 { next.get() } else { start.addr().get() + size };
+            // The data of an empty block may begin at the end.
+            start.addr() <= place && place.get() <= end
+        })
+    }
+}
+
+/// The memory of one scope.
+struct Level {
+    blocks: Region,
+    values: Region,
+}
+
+impl Level {
+    fn new() -> Self {
+        Self { blocks: Region::new(FIRST_BLOCKS, true), values: Region::new(FIRST_VALUES, false) }
+    }
+
+    fn reset(&mut self) {
+        self.blocks.reset();
+        self.values.reset();
+    }
+
+    fn used(&self) -> usize {
+        self.blocks.used() + self.values.used()
+    }
+
+    fn reserved(&self) -> usize {
+        self.blocks.reserved.get() + self.values.reserved.get()
     }
 }
 
@@ -195,11 +260,13 @@ pub(crate) struct Arena {
     depth: usize,
     /// The most bytes to reserve.
     pub budget: usize,
+    /// Bytes that the tape has reserved elsewhere, which count too.
+    pub besides: usize,
 }
 
 impl Arena {
     pub fn new() -> Self {
-        Self { levels: vec![Level::new()], depth: 0, budget: usize::MAX }
+        Self { levels: vec![Level::new()], depth: 0, budget: usize::MAX, besides: 0 }
     }
 
     /// The level that new blocks come from.
@@ -234,7 +301,7 @@ impl Arena {
 
     /// Bytes taken from the system.
     pub fn reserved(&self) -> usize {
-        self.levels.iter().map(|level| level.reserved.get()).sum()
+        self.besides + self.levels.iter().map(Level::reserved).sum::<usize>()
     }
 
     /// Gives the memory of levels that are not in use back to the system.
@@ -242,30 +309,41 @@ impl Arena {
         self.levels.truncate(self.depth + 1);
     }
 
+    /// Room for `bytes` at a multiple of `align`, and `header` bytes before it.
     #[inline]
-    fn raw(&self, level: usize, header: usize, bytes: usize, align: usize) -> Result<NonNull<u8>> {
-        match self.levels[level].bump(header, bytes, align) {
+    fn take(&self, region: &Region, header: usize, bytes: usize, align: usize) -> Result<NonNull<u8>> {
+        match region.take(header, bytes, align) {
             Some(data) => Ok(data),
-            None => self.raw_slow(level, header, bytes, align),
+            None => self.take_slow(region, header, bytes, align),
         }
     }
 
     #[cold]
-    fn raw_slow(&self, level: usize, header: usize, bytes: usize, align: usize) -> Result<NonNull<u8>> {
+    fn take_slow(&self, region: &Region, header: usize, bytes: usize, align: usize) -> Result<NonNull<u8>> {
         let needed = bytes
             .checked_add(header + align)
+            .and_then(|needed| needed.checked_next_multiple_of(ALIGN))
             .ok_or_else(|| error!(Memory, "the tape: a block of {bytes} bytes is larger than memory"))?;
+        region.grow(needed, self.room(needed)?)?;
+        Ok(region.take(header, bytes, align).expect("a slab made for this block"))
+    }
+
+    /// How many bytes can be reserved, `needed` at least.
+    ///
+    /// # Errors
+    /// The budget has fewer left.
+    pub fn room(&self, needed: usize) -> Result<usize> {
         let reserved = self.reserved();
-        if reserved.saturating_add(needed) > self.budget {
-            return Err(error!(
-                Memory,
-                "the tape: {needed} bytes more would exceed its budget of {} ({reserved} are reserved); \
-                 wrap the step in `scope` so that its memory is reused",
-                self.budget
-            ));
+        let room = self.budget.saturating_sub(reserved);
+        if needed <= room {
+            return Ok(room);
         }
-        self.levels[level].grow(needed)?;
-        Ok(self.levels[level].bump(header, bytes, align).expect("a slab made for this block"))
+        Err(error!(
+            Memory,
+            "the tape: {needed} bytes more would exceed its budget of {} ({reserved} are reserved); wrap the step in `scope` so \
+             that its memory is reused",
+            self.budget
+        ))
     }
 
     /// A block of `len` elements in the current level, owned by entry `base`.
@@ -277,19 +355,13 @@ impl Arena {
     /// A block of `len` elements in `level`.
     #[inline]
     pub fn alloc_at<E: Element>(&self, level: usize, len: usize, base: u32) -> Result<Fresh<'_, E>> {
-        let bytes = len
-            .checked_mul(size_of::<E>())
-            .ok_or_else(|| error!(Memory, "the tape: a block of {len} elements is larger than memory"))?;
+        let bytes = len.checked_mul(size_of::<E>()).filter(|&bytes| bytes as u64 >> TYPE_SHIFT == 0);
+        let bytes = bytes.ok_or_else(|| error!(Memory, "the tape: a block of {len} elements is larger than memory"))?;
         let align = if bytes >= 4 * ALIGN { ALIGN } else { HEADER };
-        let data = self.raw(level, HEADER, bytes, align)?;
-        // SAFETY: `raw` reserved `HEADER` bytes before `data`, and `data` is aligned for a header.
-        unsafe {
-            data.sub(HEADER).cast::<Header>().write(Header {
-                bytes: Cell::new(bytes),
-                stamp: Cell::new(0),
-                base: Cell::new(base),
-            });
-        }
+        let data = self.take(&self.levels[level].blocks, HEADER, bytes, align)?;
+        let size = Cell::new(tag::<E>(bytes));
+        // SAFETY: `take` reserved `HEADER` bytes before `data`, which is aligned for a header.
+        unsafe { data.sub(HEADER).cast().write(Header { size, stamp: Cell::new(0), base: Cell::new(base) }) };
         if E::DTYPE == DType::Bool {
             // SAFETY: the block's `bytes` bytes are ours.
             unsafe { data.write_bytes(0, bytes) };
@@ -297,38 +369,41 @@ impl Arena {
         Ok(Fresh { data, len, lent: PhantomData })
     }
 
+    #[inline]
     fn header(&self, storage: Storage) -> &Header {
+        debug_assert!(
+            self.levels[..=self.depth].iter().rev().any(|level| level.blocks.contains(storage.0)),
+            "a block of a scope that has ended"
+        );
         // SAFETY: *Alive*; the header was written by `alloc_at` and changes through cells only.
         unsafe { storage.0.sub(HEADER).cast().as_ref() }
     }
 
-    fn len_of<E>(&self, storage: Storage) -> usize {
-        let bytes = self.header(storage).bytes.get();
-        assert!(bytes != LENT, "a block is not read while it is written");
-        bytes / size_of::<E>()
-    }
-
     /// The elements of a block.
+    ///
+    /// # Panics
+    /// If they are of another type, or lent to be written.
     #[inline]
     pub fn read<E: Element>(&self, storage: Storage) -> &[E] {
-        // SAFETY: *Alive* and *Initialised*; the type is the one that the entry's `dtype` records, and writing
-        // needs `&mut self`.
-        unsafe { std::slice::from_raw_parts(storage.0.cast().as_ptr(), self.len_of::<E>(storage)) }
+        let len = len_of::<E>(self.header(storage).size.get());
+        // SAFETY: *Alive*, *Initialised* and *Typed*; writing needs the exclusive access of a `Fresh`, which is gone before its
+        // `Storage` is made, or of `lend`, which makes `len_of` panic.
+        unsafe { std::slice::from_raw_parts(storage.0.cast().as_ptr(), len) }
     }
 
     /// Lends `len` elements, with arbitrary values, that are free again afterwards.
     ///
     /// # Panics
-    /// If `f` takes blocks from the same level.
+    /// If `f` takes blocks from the same level and keeps them.
     pub fn scratch<E: Element, R>(&self, len: usize, f: impl FnOnce(&mut [E]) -> R) -> Result<R> {
-        let level = &self.levels[self.depth];
-        let before = (level.next.get(), level.slabs.get());
+        let region = &self.levels[self.depth].blocks;
+        let (before, slabs) = (region.next.get(), region.slabs.borrow().len());
         let mut fresh = self.alloc::<E>(len, u32::MAX)?;
-        let after = level.next.get();
+        let after = region.next.get();
         let result = f(fresh.slice());
-        assert!(level.next.get() == after, "nothing is taken from the arena while scratch is lent");
-        if level.slabs.get() == before.1 {
-            level.next.set(before.0);
+        assert!(region.next.get() == after, "nothing is taken from the arena while scratch is lent");
+        if region.slabs.borrow().len() == slabs {
+            region.next.set(before);
         }
         Ok(result)
     }
@@ -359,27 +434,29 @@ impl Arena {
 
     /// Stores a value in `level`.
     pub fn put_at<T: Copy>(&self, level: usize, value: T) -> Result<Ref<T>> {
-        let place = self.raw(level, 0, size_of::<T>(), align_of::<T>())?.cast::<T>();
-        // SAFETY: `raw` gave room and alignment for a `T`.
+        let place = self.take(&self.levels[level].values, 0, size_of::<T>(), align_of::<T>())?.cast::<T>();
+        // SAFETY: `take` gave room and alignment for a `T`.
         unsafe { place.write(value) };
         Ok(Ref(place))
     }
 
     #[inline]
     pub fn get<T: Copy>(&self, place: Ref<T>) -> &T {
+        debug_assert!(size_of::<T>() == 0 || self.has_value(place.0.cast()), "a value of a scope that has ended");
         // SAFETY: *Alive*; written by `put_at`, and no exclusive reference to it is ever made.
         unsafe { place.0.as_ref() }
     }
 
     /// Stores a list.
     pub fn put_list<T: Copy>(&self, values: &[T]) -> Result<RefList<T>> {
-        let place = self.raw(self.depth, 0, size_of_val(values), align_of::<T>())?.cast::<T>();
-        // SAFETY: `raw` gave room for `values.len()` elements, which is disjoint from `values`.
+        let place = self.take(&self.levels[self.depth].values, 0, size_of_val(values), align_of::<T>())?.cast::<T>();
+        // SAFETY: `take` gave room for `values.len()` elements, which is disjoint from `values`.
         unsafe { place.copy_from_nonoverlapping(NonNull::from(values).cast(), values.len()) };
         Ok(RefList(place, values.len() as u32))
     }
 
     pub fn get_list<T: Copy>(&self, list: RefList<T>) -> &[T] {
+        debug_assert!(list.1 == 0 || self.has_value(list.0.cast()), "a list of a scope that has ended");
         // SAFETY: *Alive*; written by `put_list`, or empty and dangling but aligned.
         unsafe { std::slice::from_raw_parts(list.0.as_ptr(), list.1 as usize) }
     }
@@ -393,35 +470,62 @@ impl Arena {
     /// If the value is not a `T`.
     pub fn get_erased<T: Copy + 'static>(&self, value: Erased) -> &T {
         assert!(value.ty == TypeId::of::<T>(), "attributes are read as the type they were written as");
+        debug_assert!(size_of::<T>() == 0 || self.has_value(value.ptr), "attributes of a scope that has ended");
         // SAFETY: *Alive*, and the type is the one that was written.
         unsafe { value.ptr.cast().as_ref() }
     }
+
+    fn has_value(&self, place: NonNull<u8>) -> bool {
+        self.levels[..=self.depth].iter().rev().any(|level| level.values.contains(place))
+    }
 }
 
-/// Lends the block `storage` of `owner`'s arena to `f` to be written, while the rest can be read.
+/// A header's size for `bytes` bytes of elements of type `E`.
+fn tag<E: Element>(bytes: usize) -> u64 {
+    bytes as u64 | (E::DTYPE as u64) << TYPE_SHIFT
+}
+
+/// The number of elements of a header's size.
 ///
 /// # Panics
-/// If `f` reads the block that it writes.
-pub(crate) fn lend<O, E: Element, R>(
-    owner: &mut O,
-    arena: impl Fn(&O) -> &Arena,
-    storage: Storage,
-    f: impl FnOnce(&mut [E], &O) -> R,
-) -> R {
-    struct Return<'a>(&'a Header, usize);
+/// If the elements are not of type `E`, or the block is lent.
+#[inline]
+fn len_of<E: Element>(size: u64) -> usize {
+    if size >> TYPE_SHIFT != E::DTYPE as u64 {
+        refuse_slow::<E>(size);
+    }
+    (size & ((1 << TYPE_SHIFT) - 1)) as usize / size_of::<E>()
+}
+
+#[cold]
+fn refuse_slow<E: Element>(size: u64) -> ! {
+    match size {
+        LENT => panic!("a block is not used while it is lent to be written"),
+        _ => panic!("a block of type {} is used as {}", size >> TYPE_SHIFT, E::DTYPE),
+    }
+}
+
+/// Lends the block `storage` of the tape to `f` to be written, while the rest of the tape can be read.
+///
+/// # Panics
+/// If the elements are not of type `E`, or `f` reads the block that it writes.
+pub(crate) fn lend<E: Element, R>(tape: &mut Tape, storage: Storage, f: impl FnOnce(&mut [E], &Tape) -> R) -> R {
+    struct Return<'a>(&'a Header, u64);
     impl Drop for Return<'_> {
         fn drop(&mut self) {
-            self.0.bytes.set(self.1);
+            self.0.size.set(self.1);
         }
     }
-    let owner = &*owner;
-    let header = arena(owner).header(storage);
-    let bytes = header.bytes.get();
-    assert!(bytes != LENT, "a block is lent once at a time");
-    let _return = Return(header, bytes);
-    header.bytes.set(LENT);
-    let len = bytes / size_of::<E>();
-    // SAFETY: as in `Arena::read`: `owner` was borrowed exclusively, so no reference to the block is alive, and while its
-    // length says that it is lent, `read` makes no other.
-    f(unsafe { std::slice::from_raw_parts_mut(storage.0.cast().as_ptr(), len) }, owner)
+    let tape = &*tape;
+    let header = tape.arena.header(storage);
+    let size = header.size.get();
+    let len = len_of::<E>(size);
+    let _return = Return(header, size);
+    header.size.set(LENT);
+    // SAFETY: as in `Arena::read`: the tape was borrowed exclusively, so no reference to the block is alive, and while its
+    // size says that it is lent, no other is made.
+    f(unsafe { std::slice::from_raw_parts_mut(storage.0.cast().as_ptr(), len) }, tape)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use super::arena::Storage;
-use super::{Entry, Flags, Handle, Meta, Tape, with};
+use super::{Entry, Flags, Frame, Handle, Meta, Tape, with};
 use crate::element::{DType, Element};
-use crate::error::{Result, unwrap};
+use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
 use crate::shape::Layout;
 use crate::tensor::TensorBase;
@@ -36,6 +36,9 @@ pub trait Escape: Sized {
 /// A scope that is about to end, for [`Escape`].
 #[derive(Debug)]
 pub struct ScopeExit {
+    /// The scope that ends, and the one that its tensors move to.
+    ending: u32,
+    parent: Option<u32>,
     /// The leaves to be, in the order of their future indices.
     pending: Vec<(Handle, Pending)>,
 }
@@ -55,8 +58,13 @@ impl std::fmt::Debug for Pending {
 }
 
 impl ScopeExit {
-    pub(super) fn new() -> Self {
-        Self { pending: PENDING.take() }
+    /// Ends the scopes inside of `ending`, whose guards were forgotten.
+    pub(super) fn new(ending: u32) -> Result<Self> {
+        let parent = with(|tape| {
+            tape.rewind_to(ending);
+            Ok(tape.ending(ending).ok().map(|(_, parent)| parent))
+        })?;
+        Ok(Self { ending, parent, pending: PENDING.take() })
     }
 
     fn tensor<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
@@ -64,7 +72,7 @@ impl ScopeExit {
         let next = self.pending.len() as u32;
         let moved = with(|tape| {
             let index = tape.resolve(handle)?;
-            let (start, parent) = tape.innermost();
+            let (start, parent) = tape.ending(self.ending)?;
             if index < start {
                 return Ok(None);
             }
@@ -87,6 +95,8 @@ impl ScopeExit {
             return;
         }
         unwrap(with(|tape| {
+            // The blocks lie in the parent's level: an `escape` that ended the parent too has lost them.
+            assert_eq!(Some(tape.scope_id()), self.parent, "`Escape::escape` must not end scopes that it did not open");
             for (handle, Pending { dtype, flags, storage, meta }) in self.pending.drain(..) {
                 let index =
                     tape.push(Entry { scope: handle.scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
@@ -104,10 +114,21 @@ thread_local! {
 }
 
 impl Tape {
-    /// Where the innermost scope begins, and its parent's id.
-    fn innermost(&self) -> (u32, u32) {
-        let n = self.frames.len();
-        (self.frames[n - 1].entries, self.frames[n - 2].id)
+    /// Where the innermost scope begins, which is `id`, and its parent's id.
+    ///
+    /// # Errors
+    /// It is another one.
+    fn ending(&self, id: u32) -> Result<(u32, u32)> {
+        match self.frames[..] {
+            [.., Frame { id: parent, .. }, Frame { id: innermost, entries, .. }] if innermost == id => {
+                Ok((entries, parent))
+            }
+            _ => Err(error!(
+                Stale,
+                "escape: the scope that ends must be the innermost one; tensors can't leave from within a scope that was \
+                 opened since, nor after it was ended by its parent's guard"
+            )),
+        }
     }
 
     /// Copies the value of entry `index` into the parent's level, as the block of the coming entry `to`.

@@ -174,7 +174,7 @@ impl Tape {
     /// Appends an entry.
     ///
     /// # Errors
-    /// The tape holds 2^32 - 1 entries.
+    /// The tape holds 2^32 - 1 entries, or its budget is spent.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<u32> {
         self.reserve()?;
@@ -198,8 +198,21 @@ impl Tape {
         if self.len as usize >= u32::MAX as usize - CHUNK {
             return Err(error!(Memory, "the tape is full with {} entries; wrap the step in `scope`", self.len));
         }
+        self.arena.room(CHUNK * size_of::<Entry>())?;
         self.chunks.push(Vec::with_capacity(CHUNK));
+        self.count_chunks();
         Ok(())
+    }
+
+    /// Gives the memory of what is not in use back to the system.
+    fn trim(&mut self) {
+        self.arena.trim();
+        self.chunks.truncate((self.len as usize).div_ceil(CHUNK));
+        self.count_chunks();
+    }
+
+    fn count_chunks(&mut self) {
+        self.arena.besides = self.chunks.len() * CHUNK * size_of::<Entry>();
     }
 
     /// Appends a tensor without a history, or fails before anything changed.
@@ -275,6 +288,23 @@ impl Tape {
         self.arena.leave();
     }
 
+    /// Ends the scope `id` and those inside of it; none if it has ended already.
+    pub(crate) fn rewind_through(&mut self, id: u32) {
+        self.rewind_to(id);
+        if self.scope_id() == id && self.frames.len() > 1 {
+            self.rewind();
+        }
+    }
+
+    /// Ends the scopes inside of scope `id`; none if that has ended itself.
+    pub(crate) fn rewind_to(&mut self, id: u32) {
+        if let Some(place) = self.frames.iter().rposition(|frame| frame.id == id) {
+            while self.frames.len() > place + 1 {
+                self.rewind();
+            }
+        }
+    }
+
     /// Starts a scope.
     pub(crate) fn enter(&mut self, grad_enabled: bool) {
         self.frames.push(Frame {
@@ -311,11 +341,6 @@ impl Tape {
             self.truncate(mark.entries);
             self.constants.truncate(mark.constants as usize);
         }
-    }
-
-    /// How many scopes are open, the root included.
-    pub(crate) fn depth(&self) -> usize {
-        self.frames.len()
     }
 
     /// The level of the arena that entry `index` lies in.

@@ -25,7 +25,7 @@ impl Frame {
 }
 
 /// Ids are drawn from the global counter in blocks, so that a scope costs no shared write.
-const BLOCK: u32 = 1024;
+const BLOCK: u32 = 64;
 
 /// An id for a scope activation that no other activation of any thread has had, until 2^32 of them were drawn
 /// (`docs/safety.md` says what follows then).
@@ -45,7 +45,7 @@ pub(crate) fn next_id() -> u32 {
 }
 
 /// An open scope, for code that can't use the closure form [`scope`]: entries recorded while it lives are forgotten when it
-/// is dropped. Guards must be dropped in the reverse order of their creation.
+/// is dropped. Dropping a guard ends the scopes inside of it too; their guards then have nothing left to do.
 ///
 /// ```
 /// # use wengert::{Scope, Tensor};
@@ -58,7 +58,7 @@ pub(crate) fn next_id() -> u32 {
 /// ```
 #[must_use = "the scope ends when its guard is dropped"]
 pub struct Scope {
-    depth: usize,
+    id: u32,
     /// A guard belongs to the thread of its tape.
     local: PhantomData<*const ()>,
 }
@@ -70,16 +70,16 @@ impl Scope {
     }
 
     fn open(mode: impl FnOnce(bool) -> bool) -> Self {
-        let depth = unwrap(with(|tape| {
+        let id = unwrap(with(|tape| {
             tape.enter(mode(tape.grad_enabled));
-            Ok(tape.depth())
+            Ok(tape.scope_id())
         }));
-        Self { depth, local: PhantomData }
+        Self { id, local: PhantomData }
     }
 
     /// Ends the scope and keeps `value`: its tensors are copied out as leaves of the parent scope.
     fn leave<R: Escape>(self, value: R) -> R {
-        let mut exit = ScopeExit::new();
+        let mut exit = unwrap(ScopeExit::new(self.id));
         let value = value.escape(&mut exit);
         drop(self);
         exit.finish();
@@ -91,9 +91,7 @@ impl Drop for Scope {
     /// Ends this scope, and inner ones whose guards were forgotten.
     fn drop(&mut self) {
         let rewound = with(|tape| {
-            while tape.depth() >= self.depth {
-                tape.rewind();
-            }
+            tape.rewind_through(self.id);
             Ok(())
         });
         // During the teardown of a thread the tape is gone, and there is nothing to rewind.

@@ -109,12 +109,7 @@ impl Tape {
             // The tensor that has the history is what the user sees and may have changed in place.
             let value = self.resolve(recorded)?;
             let layout = *self.layout(value);
-            lend(
-                self,
-                |tape| &tape.arena,
-                storage,
-                |out: &mut [E], tape| pack(tape.data(value), layout.shape(), layout.strides(), 0, out),
-            );
+            lend(self, storage, |out: &mut [E], tape| pack(tape.data(value), layout.shape(), layout.strides(), 0, out));
         }
         Ok(Some((slot, storage)))
     }

@@ -47,7 +47,7 @@ pub fn set_budget(bytes: Option<usize>) {
 /// Gives the memory that closed scopes left for reuse back to the system.
 pub fn trim() {
     unwrap(with(|tape| {
-        tape.arena.trim();
+        tape.trim();
         tape.high_water = Stats::default();
         Ok(())
     }));

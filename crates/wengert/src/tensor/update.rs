@@ -73,7 +73,7 @@ twins! {
                 let Some((slot, grad)) = tape.gradient_block::<E>(index)? else { return Ok(None) };
                 tape.slot_mut(slot).recorded = None;
                 tape.stamp_slot(slot);
-                Ok(Some(lend(tape, |tape| &tape.arena, grad, |grad: &mut [E], _| f(grad))))
+                Ok(Some(lend(tape, grad, |grad: &mut [E], _| f(grad))))
             })
         }
     }
@@ -113,21 +113,16 @@ fn write<E: FloatElement, R>(
         return Ok(f(&mut [], &[]));
     }
     tape.stamp(storage);
-    lend(
-        tape,
-        |tape| &tape.arena,
-        storage,
-        |block: &mut [E], tape| {
-            let (place, grad) = (&mut block[layout.offset()..], tape.arena.read(grad));
-            if layout.is_contiguous() {
-                return Ok(f(&mut place[..numel], grad));
-            }
-            tape.arena.scratch(numel, |values: &mut [E]| {
-                pack(place, layout.shape(), layout.strides(), 0, values);
-                let result = f(values, grad);
-                unpack(place, layout.shape(), layout.strides(), values);
-                result
-            })
-        },
-    )
+    lend(tape, storage, |block: &mut [E], tape| {
+        let (place, grad) = (&mut block[layout.offset()..], tape.arena.read(grad));
+        if layout.is_contiguous() {
+            return Ok(f(&mut place[..numel], grad));
+        }
+        tape.arena.scratch(numel, |values: &mut [E]| {
+            pack(place, layout.shape(), layout.strides(), 0, values);
+            let result = f(values, grad);
+            unpack(place, layout.shape(), layout.strides(), values);
+            result
+        })
+    })
 }

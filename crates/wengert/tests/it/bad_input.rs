@@ -278,7 +278,9 @@ fn shapes_and_dimensions() {
         Tensor::zeros([1 << 40, 1 << 40]), Tensor::try_zeros([1 << 40, 1 << 40])
             => "zeros: shape [1099511627776, 1099511627776] has more elements than memory can hold";
         Tensor64::zeros([1 << 59]), Tensor64::try_zeros([1 << 59])
-            => "the tape: 4611686018427388032 bytes more could not be allocated; wrap the step in `scope`";
+            => "the tape: a block of 576460752303423488 elements is larger than memory";
+        Tensor64::zeros([1 << 50]), Tensor64::try_zeros([1 << 50])
+            => "the tape: 9007199254741120 bytes more could not be allocated; wrap the step in `scope`";
         Tensor::full([1; 9], 0.0), Tensor::try_full([1; 9], 0.0)
             => "full: shape [1, 1, 1, 1, 1, 1, 1, 1, 1] has 9 dimensions; at most 8 fit";
         Tensor::from_slice(&[1.0; 5], [2, 3]), Tensor::try_from_slice(&[1.0; 5], [2, 3])

@@ -78,28 +78,21 @@ fn products_into<E: FloatElement>(
     target: Storage,
     first: bool,
 ) -> Result<()> {
-    lend(
-        tape,
-        |tape| &tape.arena,
-        target,
-        |out: &mut [E], tape| {
-            let layout = *tape.layout(index);
-            let kernel = E::kernels(row).vjp[rule];
-            let sources = product_sources(tape, index, row, rule, g);
-            if first {
-                return for_blocks(&tape.arena, sources, layout.numel(), |range, values| {
-                    kernel(values, &mut out[range])
-                });
-            }
-            let mut block = tape.arena.alloc::<E>(layout.numel().min(BLOCK), u32::MAX)?;
-            let block = block.slice();
-            for_short_blocks(&tape.arena, sources, layout.numel(), |range, values| {
-                let part = &mut block[..range.len()];
-                kernel(values, part);
-                map::add_assign(part, &mut out[range]);
-            })
-        },
-    )
+    lend(tape, target, |out: &mut [E], tape| {
+        let layout = *tape.layout(index);
+        let kernel = E::kernels(row).vjp[rule];
+        let sources = product_sources(tape, index, row, rule, g);
+        if first {
+            return for_blocks(&tape.arena, sources, layout.numel(), |range, values| kernel(values, &mut out[range]));
+        }
+        let mut block = tape.arena.alloc::<E>(layout.numel().min(BLOCK), u32::MAX)?;
+        let block = block.slice();
+        for_short_blocks(&tape.arena, sources, layout.numel(), |range, values| {
+            let part = &mut block[..range.len()];
+            kernel(values, part);
+            map::add_assign(part, &mut out[range]);
+        })
+    })
 }
 
 /// What the product with `g` for one operand reads.

@@ -99,18 +99,13 @@ pub(crate) fn multiply_into<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     let (a, b) = (tape.resolve(a)?, tape.resolve(b)?);
-    lend(
-        tape,
-        |tape| &tape.arena,
-        target,
-        |out: &mut [E], tape| {
-            let (a, b) = (Input::of(tape, a), Input::of(tape, b));
-            let (x, y) = (matrix::<E>(&a, &[], 0), matrix::<E>(&b, &[], 0));
-            let (m, n) = (a.layout.shape()[0], b.layout.shape()[1]);
-            let beta = E::of(if first { 0.0 } else { 1.0 });
-            gemm(E::of(1.0), x, y, beta, MatMut::row_major(out, [m, n]));
-        },
-    );
+    lend(tape, target, |out: &mut [E], tape| {
+        let (a, b) = (Input::of(tape, a), Input::of(tape, b));
+        let (x, y) = (matrix::<E>(&a, &[], 0), matrix::<E>(&b, &[], 0));
+        let (m, n) = (a.layout.shape()[0], b.layout.shape()[1]);
+        let beta = E::of(if first { 0.0 } else { 1.0 });
+        gemm(E::of(1.0), x, y, beta, MatMut::row_major(out, [m, n]));
+    });
     Ok(())
 }
 

@@ -124,16 +124,11 @@ fn write<E: Element>(tape: &mut Tape, to: u32, values: Storage) {
     if place.numel() == 0 {
         return;
     }
-    tape::arena::lend(
-        tape,
-        |tape| &tape.arena,
-        storage,
-        |out: &mut [E], tape| {
-            let part = &mut out[place.offset()..];
-            let values = tape.arena.read::<E>(values);
-            wengert_kernels::strided::unpack(part, place.shape(), place.strides(), values);
-        },
-    );
+    tape::arena::lend(tape, storage, |out: &mut [E], tape| {
+        let part = &mut out[place.offset()..];
+        let values = tape.arena.read::<E>(values);
+        wengert_kernels::strided::unpack(part, place.shape(), place.strides(), values);
+    });
     tape.stamp(storage);
 }
 

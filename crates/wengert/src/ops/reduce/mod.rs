@@ -169,14 +169,9 @@ pub(crate) fn sum_to<E: FloatElement>(
         current = fresh.publish();
         shape[start..=end].fill(1);
     }
-    lend(
-        tape,
-        |tape| &tape.arena,
-        target,
-        |out: &mut [E], tape| {
-            let sums = tape.arena.read(current);
-            if first { out.copy_from_slice(sums) } else { map::add_assign(sums, out) }
-        },
-    );
+    lend(tape, target, |out: &mut [E], tape| {
+        let sums = tape.arena.read(current);
+        if first { out.copy_from_slice(sums) } else { map::add_assign(sums, out) }
+    });
     Ok(())
 }
