@@ -62,6 +62,9 @@ pub fn gather<T: Copy>(data: &[T], places: Places<'_>, out: &mut [T]) {
         if index_stride == 0 && stride == 1 {
             let from = from + index[at] as usize * step;
             row.copy_from_slice(&data[from..from + length]);
+        } else if index_stride == 1 && stride == 0 {
+            let data = &data[from..];
+            row.iter_mut().zip(&index[at..at + length]).for_each(|(to, &i)| *to = data[i as usize * step]);
         } else {
             for (i, to) in row.iter_mut().enumerate() {
                 *to = data[from + i * stride + index[at + i * index_stride] as usize * step];

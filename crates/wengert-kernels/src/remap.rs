@@ -44,6 +44,7 @@ impl Axis {
     }
 
     /// The run that begins at coordinate `i` of the result.
+    #[inline]
     fn run(self, i: usize) -> Run {
         let (n, left) = (self.from as isize, self.to - i);
         let at = i as isize + self.shift;
@@ -63,37 +64,104 @@ impl Axis {
     }
 }
 
-/// Calls `f(start in the result, blocks in the source)` for each run of blocks, where a block is the part of a tensor in which
-/// nothing changes; the blocks are `(first, distance, count)` in elements.
-fn runs(axes: &[Axis], mut f: impl FnMut(usize, Run, usize)) {
+/// A walk over the rows (runs along the last axis) of a result: where each begins in the source, if it shows any of it.
+struct Rows<'a> {
+    outer: &'a [Axis],
+    index: [usize; MAX_RANK],
+    /// How far one step along an axis is in the source.
+    strides: [usize; MAX_RANK],
+    /// What each axis has to say now.
+    offsets: [Option<usize>; MAX_RANK],
+}
+
+impl<'a> Rows<'a> {
+    fn new(outer: &'a [Axis], mut stride: usize) -> Self {
+        let (mut strides, mut offsets) = ([0; MAX_RANK], [None; MAX_RANK]);
+        for (d, axis) in outer.iter().enumerate().rev() {
+            strides[d] = stride;
+            offsets[d] = axis.run(0).0.map(|at| at * stride);
+            stride *= axis.from;
+        }
+        Self { outer, index: [0; MAX_RANK], strides, offsets }
+    }
+
+    fn start(&self) -> Option<usize> {
+        self.offsets[..self.outer.len()].iter().copied().sum()
+    }
+
+    /// Moves to the next row; `false` after the last.
+    fn next(&mut self) -> bool {
+        for (d, axis) in self.outer.iter().enumerate().rev() {
+            self.index[d] = if self.index[d] + 1 == axis.to { 0 } else { self.index[d] + 1 };
+            self.offsets[d] = axis.run(self.index[d]).0.map(|at| at * self.strides[d]);
+            if self.index[d] > 0 {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// `axes` with neighbours that stay as they are made one, and their number.
+fn merged(axes: &[Axis]) -> ([Axis; MAX_RANK], usize) {
+    let (mut found, mut count) = ([Axis::same(1); MAX_RANK], 0);
+    for &axis in axes {
+        if count > 0 && axis.is_same() && found[count - 1].is_same() {
+            found[count - 1] = Axis::same(found[count - 1].to * axis.to);
+        } else {
+            found[count] = axis;
+            count += 1;
+        }
+    }
+    (found, count)
+}
+
+/// How many runs of a row are kept from row to row: those of every padding.
+const KEPT: usize = 4;
+
+/// Calls `f(start in the result, (start in the source, distance to the next, count), block)` for each run of blocks that shows
+/// something, where a block is the part of a tensor in which nothing changes; starts and distances are in elements.
+fn runs(axes: &[Axis], mut f: impl FnMut(usize, (usize, isize, usize), usize)) {
     assert!(axes.len() <= MAX_RANK, "one axis per dimension");
     if axes.iter().any(|axis| axis.to == 0) {
         return;
     }
-    let trailing = axes.iter().rev().take_while(|axis| axis.is_same()).count();
-    let (axes, same) = axes.split_at(axes.len() - trailing);
-    let block: usize = same.iter().map(|axis| axis.to).product();
-    let Some((last, outer)) = axes.split_last() else { return f(0, (Some(0), 0, 1), block) };
-    let mut strides = [0; MAX_RANK];
-    let mut stride = block * last.from;
-    for (d, axis) in outer.iter().enumerate().rev() {
-        strides[d] = stride;
-        stride *= axis.from;
-    }
-    let rows: usize = outer.iter().map(|axis| axis.to).product();
-    for row in 0..rows {
-        let (mut rest, mut base) = (row, Some(0));
-        for (axis, stride) in outer.iter().zip(strides).rev() {
-            let at = axis.run(rest % axis.to).0;
-            rest /= axis.to;
-            base = base.zip(at).map(|(base, at)| base + at * stride);
+    let (axes, count) = merged(axes);
+    let (axes, block) = match &axes[..count] {
+        [rest @ .., last] if last.is_same() => (rest, last.to),
+        all => (all, 1),
+    };
+    let Some((last, outer)) = axes.split_last() else { return f(0, (0, 0, 1), block) };
+    let mut first = [(0, 0, 0, 0); KEPT];
+    let (mut i, mut kept) = (0, 0);
+    while i < last.to && kept < KEPT {
+        let (at, distance, count) = last.run(i);
+        if let Some(at) = at {
+            first[kept] = (i * block, at * block, distance * block as isize, count);
+            kept += 1;
         }
-        let mut i = 0;
-        while i < last.to {
-            let (at, distance, count) = if base.is_some() { last.run(i) } else { (None, 0, last.to) };
-            let from = base.zip(at).map(|(base, at)| base + at * block);
-            f((row * last.to + i) * block, (from, distance * block as isize, count), block);
-            i += count;
+        i += count;
+    }
+    let mut rows = Rows::new(outer, block * last.from);
+    let mut start = 0;
+    loop {
+        if let Some(base) = rows.start() {
+            for &(to, at, distance, count) in &first[..kept] {
+                f(start + to, (base + at, distance, count), block);
+            }
+            // The rest of a long row.
+            let mut i = i;
+            while i < last.to {
+                let (at, distance, count) = last.run(i);
+                if let Some(at) = at {
+                    f(start + i * block, (base + at * block, distance * block as isize, count), block);
+                }
+                i += count;
+            }
+        }
+        start += last.to * block;
+        if !rows.next() {
+            return;
         }
     }
 }
@@ -103,12 +171,20 @@ fn runs(axes: &[Axis], mut f: impl FnMut(usize, Run, usize)) {
 /// # Panics
 /// If the lengths are not those of the axes.
 pub fn remap<T: Copy>(data: &[T], axes: &[Axis], fill: T, out: &mut [T]) {
+    // The fillings of a border are short: one pass over all is quicker than a call for each.
+    if axes.iter().any(|axis| axis.rule == Rule::Fill && !axis.is_same()) {
+        out.fill(fill);
+    }
     runs(axes, |start, (from, distance, count), block| {
         let run = &mut out[start..start + count * block];
-        match from {
-            None => run.fill(fill),
-            Some(from) if distance == block as isize => run.copy_from_slice(&data[from..from + count * block]),
-            Some(from) => {
+        match distance {
+            _ if distance == block as isize || count == 1 => run.copy_from_slice(&data[from..from + count * block]),
+            0 if block == 1 => run.fill(data[from]),
+            -1 => {
+                let first = from + 1 - count;
+                run.iter_mut().zip(data[first..=from].iter().rev()).for_each(|(to, &value)| *to = value);
+            }
+            _ => {
                 for (i, to) in run.chunks_exact_mut(block).enumerate() {
                     let from = from.wrapping_add_signed(distance * i as isize);
                     to.copy_from_slice(&data[from..from + block]);
@@ -126,10 +202,13 @@ pub fn remap_add<T: Copy + std::ops::Add<Output = T>>(values: &[T], axes: &[Axis
     let add = |to: &mut [T], values: &[T]| to.iter_mut().zip(values).for_each(|(to, &value)| *to = *to + value);
     runs(axes, |start, (from, distance, count), block| {
         let run = &values[start..start + count * block];
-        match from {
-            None => {}
-            Some(from) if distance == block as isize => add(&mut out[from..from + count * block], run),
-            Some(from) => {
+        match distance {
+            _ if distance == block as isize || count == 1 => add(&mut out[from..from + count * block], run),
+            -1 => {
+                let first = from + 1 - count;
+                out[first..=from].iter_mut().rev().zip(run).for_each(|(to, &value)| *to = *to + value);
+            }
+            _ => {
                 for (i, values) in run.chunks_exact(block).enumerate() {
                     let from = from.wrapping_add_signed(distance * i as isize);
                     add(&mut out[from..from + block], values);

@@ -56,6 +56,18 @@ pub trait Element:
     /// The sum; of truth values whether one of them holds, as PyTorch adds them.
     #[doc(hidden)]
     fn plus(self, other: Self) -> Self;
+    /// An integer in the order of the elements: equal ones (0 and -0 too) have the same, NaN has the largest.
+    #[doc(hidden)]
+    fn sort_key(self) -> u64;
+}
+
+/// The key of a float: its bits rise with it if it is positive, and fall if negative. Without a branch on the sign, which nobody
+/// can foretell.
+fn float_key(x: f64) -> u64 {
+    // Adding 0 makes -0 to 0.
+    let bits = (x + 0.0).to_bits();
+    let key = bits ^ ((bits as i64 >> 63) as u64 | 1 << 63);
+    if x.is_nan() { u64::MAX } else { key }
 }
 
 /// Elements of a type that is known at run time.
@@ -86,7 +98,7 @@ mod sealed {
 }
 
 macro_rules! elements {
-    ($($t:ty = $variant:ident, $plus:expr;)+) => { $(
+    ($($t:ty = $variant:ident, $plus:expr, $key:expr;)+) => { $(
         impl Element for $t {
             const DTYPE: DType = DType::$variant;
             fn data(data: Data<'_>) -> Option<&[Self]> {
@@ -95,14 +107,17 @@ macro_rules! elements {
             fn plus(self, other: Self) -> Self {
                 ($plus)(self, other)
             }
+            fn sort_key(self) -> u64 {
+                ($key)(self)
+            }
         }
     )+ };
 }
 elements! {
-    f32 = F32, |a, b| a + b;
-    f64 = F64, |a, b| a + b;
-    i64 = I64, i64::wrapping_add;
-    bool = Bool, |a, b| a | b;
+    f32 = F32, |a, b| a + b, |x: f32| float_key(x.into());
+    f64 = F64, |a, b| a + b, float_key;
+    i64 = I64, i64::wrapping_add, |x: i64| (x as u64) ^ 1 << 63;
+    bool = Bool, |a, b| a | b, u64::from;
 }
 
 impl FloatElement for f32 {

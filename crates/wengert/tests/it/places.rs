@@ -187,6 +187,24 @@ fn nan_comes_last() {
 }
 
 #[test]
+fn the_first_few_of_many_are_those_of_a_sort() {
+    // Many ties, in a period that no k divides.
+    let x = Tensor64::from_slice(&(0..1000).map(|i| f64::from(i * i % 97 - 40)).collect::<Vec<_>>(), [2, 500]);
+    for largest in [false, true] {
+        let (values, positions) = x.sort(-1, largest);
+        for k in [0, 1, 2, 31, 32, 33, 124, 126, 499, 500] {
+            let (few, places) = x.topk(k, -1, largest);
+            assert_eq!(few.to_vec(), values.narrow(1, 0, k).to_vec(), "{k}");
+            assert_eq!(places.to_vec(), positions.narrow(1, 0, k).to_vec(), "{k}");
+        }
+    }
+    let extreme =
+        Tensor::new([f32::MIN, -0.0, f32::MIN_POSITIVE, 0.0, -f32::MIN_POSITIVE, f32::NEG_INFINITY, f32::MAX]);
+    assert_eq!(extreme.argsort(0, false).to_vec(), [5, 0, 4, 1, 3, 2, 6]);
+    assert_eq!(ids(&[i64::MAX, -1, i64::MIN, 0]).argsort(0, true).to_vec(), [0, 3, 1, 2]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let x = counted(&[2, 3]);
     let vector = counted(&[3]);

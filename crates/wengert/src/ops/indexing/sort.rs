@@ -1,7 +1,5 @@
 //! Sorting. The order is computed as indices, and the values are gathered by it, which is what is differentiated.
 
-use std::cmp::Ordering;
-
 use super::gather::gathered;
 use super::places::Places;
 use crate::element::Element;
@@ -11,11 +9,36 @@ use crate::shape::{Shape, wrap_dim};
 use crate::tape;
 use crate::tensor::{IndexTensor, TensorBase};
 
-/// PyTorch's order of elements: NaN comes after all else.
-fn compare<E: Element>(a: E, b: E) -> Ordering {
-    // Only NaN is not equal to itself.
-    let is_nan = |x: E| x.partial_cmp(&x).is_none();
-    a.partial_cmp(&b).unwrap_or_else(|| is_nan(a).cmp(&is_nan(b)))
+/// Up to how many keys are kept in order while the others pass by.
+const FEW: usize = 32;
+
+/// The `k` smallest of `all` keys, ascending, each with its position behind it: so no two are equal, and any sort is stable.
+fn first_keys(keys: &mut Vec<u128>, k: usize, all: impl ExactSizeIterator<Item = u64>) {
+    let with_position = |(position, key): (usize, u64)| u128::from(key) << 64 | position as u128;
+    keys.clear();
+    if k > FEW || 4 * k > all.len() {
+        keys.extend(all.enumerate().map(with_position));
+        if k < keys.len() && k > 0 {
+            keys.select_nth_unstable(k - 1);
+        }
+        keys.truncate(k);
+        keys.sort_unstable();
+        return;
+    }
+    let mut all = all.enumerate();
+    keys.extend(all.by_ref().take(k).map(with_position));
+    keys.sort_unstable();
+    let Some(&last) = keys.last() else { return };
+    let mut limit = (last >> 64) as u64;
+    for (position, key) in all {
+        // Of equal ones the earlier, which is there already, comes first.
+        if key < limit {
+            let key = with_position((position, key));
+            keys.pop();
+            keys.insert(keys.partition_point(|&other| other < key), key);
+            limit = (keys[k - 1] >> 64) as u64;
+        }
+    }
 }
 
 /// The positions along `dim` of the first `k` elements in ascending (descending) order; of equal ones the earlier comes first.
@@ -24,30 +47,23 @@ fn order<E: Element>(x: TensorBase<E>, dim: usize, k: usize, descending: bool) -
     let [outer, n, inner] = if shape.is_empty() { [1, 1, 1] } else { around(&shape, dim, dim) };
     let ordered: Shape = shape.iter().enumerate().map(|(d, &n)| if d == dim { k } else { n }).collect();
     let values = x.try_to_vec()?;
-    let mut positions: Vec<i64> = Vec::with_capacity(n);
-    let index = tape::with(|tape| {
-        tape.push_leaf(&ordered, |out: &mut [i64]| {
+    let mut keys: Vec<u128> = Vec::new();
+    tape::with(|tape| {
+        let index = tape.push_leaf(&ordered, |out: &mut [i64]| {
             for row in 0..outer * inner {
                 let (o, i) = (row / inner, row % inner);
-                let at = |j: i64| values[(o * n + j as usize) * inner + i];
-                // With the position as the last criterion no two are equal, so any sort is stable.
-                let by = |&a: &i64, &b: &i64| {
-                    let order = compare(at(a), at(b));
-                    (if descending { order.reverse() } else { order }).then(a.cmp(&b))
+                let key = |j: usize| {
+                    let key = values[(o * n + j) * inner + i].sort_key();
+                    if descending { !key } else { key }
                 };
-                positions.clear();
-                positions.extend(0..n as i64);
-                if k < n && k > 0 {
-                    positions.select_nth_unstable_by(k - 1, by);
-                }
-                positions[..k].sort_unstable_by(by);
-                for (j, &position) in positions[..k].iter().enumerate() {
-                    out[(o * k + j) * inner + i] = position;
+                first_keys(&mut keys, k, (0..n).map(key));
+                for (j, &key) in keys.iter().enumerate() {
+                    out[(o * k + j) * inner + i] = key as u64 as i64;
                 }
             }
-        })
-    })?;
-    tape::with(|tape| Ok(TensorBase::from_handle(tape.handle(index))))
+        })?;
+        Ok(TensorBase::from_handle(tape.handle(index)))
+    })
 }
 
 /// The values in that order, and their positions.
