@@ -86,7 +86,7 @@ fn labels(equation: &str, letters: &str, ellipsis: usize, most: usize) -> Result
 
 /// How many dimensions of an operand of rank `rank` the `...` in `letters` stands for.
 fn ellipsis(equation: &str, letters: &str, rank: usize) -> Result<usize> {
-    let named = letters.chars().filter(char::is_ascii_alphabetic).count();
+    let named = labels(equation, letters, 0, 0)?.len();
     match rank.checked_sub(named) {
         Some(rest) if rest == 0 || letters.contains("...") => Ok(if letters.contains("...") { rest } else { 0 }),
         _ => Err(wrong(equation, &format!("names {named} dimensions of an operand that has {rank}"))),
