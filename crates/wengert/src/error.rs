@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Memory,
     /// The tape is lent to a closure that must not use it, as by `with_data`.
     Busy,
+    /// A NaN or infinity that [`crate::detect_anomaly`] found.
+    Anomaly,
 }
 
 /// Why an operation was refused; nothing was recorded and nothing was lost.
@@ -123,7 +125,9 @@ macro_rules! twins {
             ///
             /// # Errors
             /// Operands that do not fit, named with the operation and the remedy; a stale handle.
+            #[track_caller]
             pub fn $try_name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $crate::Result<$ret> {
+                let _line = $crate::trace::note();
                 $crate::tape::all_or_nothing(move || $body)
             }
         )* }

@@ -19,6 +19,7 @@
 //! Every operation has a plain form, which panics at the caller's line with a message that names the operation, the shapes and
 //! the remedy, and a `try_` twin, which returns the same text as an [`Error`].
 
+mod anomaly;
 mod autograd;
 mod display;
 mod element;
@@ -29,9 +30,11 @@ mod random;
 mod shape;
 #[doc(hidden)]
 pub mod table;
-mod tape;
+pub mod tape;
 mod tensor;
+mod trace;
 
+pub use anomaly::{DetectAnomaly, detect_anomaly, is_anomaly_enabled, try_detect_anomaly};
 pub use autograd::{GradOptions, grad, grad_with, jvp, try_jvp};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
@@ -44,7 +47,8 @@ pub use ops::movement::remap::PadMode;
 pub use ops::movement::slice::{IntoSections, Sections};
 pub use random::manual_seed;
 pub use shape::{IntoDimList, IntoDims, IntoShape, MAX_RANK, Shape};
-pub use tape::{EnableGrad, Escape, NoGrad, Scope, ScopeExit, enable_grad, is_grad_enabled, no_grad, scope};
+pub use tape::escape::{Escape, ScopeExit};
+pub use tape::scope::{EnableGrad, NoGrad, Scope, enable_grad, is_grad_enabled, no_grad, scope};
 pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorBase};
 
 /// Arguments of operations that have many: each has `Default`, so that a call names what it changes.
@@ -61,7 +65,7 @@ pub mod options {
 
 /// How much the tape holds, and its limits.
 pub mod memory {
-    pub use crate::tape::{Stats, set_budget, stats, trim};
+    pub use crate::tape::stats::{Stats, set_budget, stats, trim};
 }
 
 /// The README's code, run as a test.

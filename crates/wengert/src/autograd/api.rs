@@ -6,6 +6,7 @@ use crate::element::FloatElement;
 use crate::error::{Result, error, twins, unwrap};
 use crate::tape::{self, Flags, Scope};
 use crate::tensor::TensorBase;
+use crate::trace;
 
 twins! {
     impl[E: FloatElement] TensorBase<E> {
@@ -73,12 +74,14 @@ pub fn grad<E: FloatElement>(output: TensorBase<E>, inputs: &[TensorBase<E>]) ->
 /// # Errors
 /// An input that does not require a gradient or, without `allow_unused`, that the output does not depend on; a seed of
 /// another shape; no seed for an output of several elements.
+#[track_caller]
 pub fn grad_with<E: FloatElement>(
     output: TensorBase<E>,
     inputs: &[TensorBase<E>],
     seed: Option<TensorBase<E>>,
     options: GradOptions,
 ) -> Result<Vec<Option<TensorBase<E>>>> {
+    let _line = trace::note();
     tape::all_or_nothing(|| {
         let seed = check_root("grad", output, seed)?;
         for (k, input) in inputs.iter().enumerate() {

@@ -4,6 +4,7 @@ mod api;
 mod forward;
 mod rule;
 mod sweep;
+mod watch;
 
 pub use self::api::{GradOptions, grad, grad_with};
 pub(crate) use self::forward::Forward;

@@ -21,6 +21,7 @@ use wengert_kernels::map;
 use wengert_kernels::strided::pack;
 
 use super::Backward;
+use super::watch::Watch;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::ops::elementwise::{self, Elementwise};
@@ -32,7 +33,7 @@ use crate::tensor::TensorBase;
 
 /// The adjoint of one entry.
 #[derive(Clone, Copy)]
-enum Adjoint {
+pub(super) enum Adjoint {
     None,
     Block(Storage),
     Tensor(Handle),
@@ -190,10 +191,14 @@ impl Sweep {
     fn pass<E: FloatElement>(&mut self, index: u32, adjoint: Adjoint) -> Result<()> {
         let op = tape::with(|tape| Ok(tape.entry(index).op))?;
         self.deliver::<E>(index, op, adjoint)?;
+        let watch = Watch::begin::<E>(self, index, adjoint)?;
         match op {
             Op::Leaf => return Ok(()),
             Op::Elementwise(op) => self.pass_elementwise::<E>(index, op, adjoint)?,
             Op::Structured(op) => self.pass_structured::<E>(index, op, adjoint)?,
+        }
+        if let Some(watch) = watch {
+            watch.end(self, index)?;
         }
         if let Adjoint::Block(block) = adjoint {
             let numel = tape::with(|tape| Ok(tape.layout(index).numel()))?;
@@ -299,6 +304,19 @@ impl Sweep {
                 self.pending += 1;
                 Ok((block, true))
             }
+        }
+    }
+
+    /// What has been added to the gradient of entry `operand` so far.
+    pub(super) fn adjoint(&self, tape: &Tape, operand: u32) -> Adjoint {
+        match self.lists.adjoints[operand as usize] {
+            // A leaf's slot, if the sweep stores into it directly.
+            Adjoint::None => {
+                let slot = tape.slot_of(operand).map(|slot| tape.slot(slot));
+                let partial = slot.filter(|slot| slot.state == Filling::Partial).and_then(|slot| slot.storage());
+                partial.map_or(Adjoint::None, Adjoint::Block)
+            }
+            adjoint => adjoint,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
 use crate::shape::Layout;
 use crate::tensor::TensorBase;
+use crate::trace::Line;
 
 /// Values that can leave a [`crate::scope`]. Tensors of the ending scope are copied into the parent scope as leaves (a leaf
 /// that requires a gradient still does); tensors of outer scopes and plain data pass as they are.
@@ -49,6 +50,8 @@ struct Pending {
     flags: Flags,
     storage: Storage,
     meta: super::arena::Ref<Meta>,
+    /// The line that computed it.
+    line: Line,
 }
 
 impl std::fmt::Debug for Pending {
@@ -97,9 +100,12 @@ impl ScopeExit {
         unwrap(with(|tape| {
             // The blocks lie in the parent's level: an `escape` that ended the parent too has lost them.
             assert_eq!(Some(tape.scope_id()), self.parent, "`Escape::escape` must not end scopes that it did not open");
-            for (handle, Pending { dtype, flags, storage, meta }) in self.pending.drain(..) {
+            for (handle, Pending { dtype, flags, storage, meta, line }) in self.pending.drain(..) {
                 let index =
                     tape.push(Entry { scope: handle.scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
+                if line.is_some() {
+                    tape.note_line(index, line);
+                }
                 assert_eq!(index, handle.index, "leaves are made in the order in which they escaped");
             }
             Ok(())
@@ -142,7 +148,7 @@ impl Tape {
         let entry = self.entry(index);
         let mut flags = Flags::default();
         flags.set(Flags::GRAD, entry.op == Op::Leaf && entry.flags.has(Flags::GRAD));
-        Ok(Pending { dtype: E::DTYPE, flags, storage, meta })
+        Ok(Pending { dtype: E::DTYPE, flags, storage, meta, line: self.line(index) })
     }
 }
 

@@ -10,31 +10,36 @@
 //! while the entry at `index` carries that id, so a handle that outlived its scope is refused and never reads another tensor.
 //!
 //! Invariant: the tape is borrowed for the length of one operation and never while user code runs.
-//! It does not know what an operation computes; [`crate::ops`] does.
+//! It does not know what an operation computes; `ops` does.
 
 pub(crate) mod arena;
+mod dot;
+mod dump;
 mod entry;
-mod escape;
-mod scope;
+pub(crate) mod escape;
+pub(crate) mod scope;
 mod slots;
-mod stats;
+pub(crate) mod stats;
 mod versions;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use self::arena::{Arena, Fresh, Storage};
+pub use self::dot::to_dot;
+pub use self::dump::dump;
 pub(crate) use self::entry::{Entry, Flags, Meta};
-pub use self::escape::{Escape, ScopeExit};
-pub(crate) use self::scope::Frame;
-pub use self::scope::{EnableGrad, NoGrad, Scope, enable_grad, is_grad_enabled, no_grad, scope};
+pub(crate) use self::escape::{Escape, ScopeExit};
+pub(crate) use self::scope::{Frame, NoGrad, Scope, enable_grad};
 pub(crate) use self::slots::{Filling, Slot};
-pub use self::stats::{Stats, set_budget, stats, trim};
+use self::stats::Stats;
 use self::versions::Version;
+use crate::anomaly;
 use crate::element::Element;
 use crate::error::{Result, error};
 use crate::ops::Op;
 use crate::shape::Layout;
+use crate::trace::{self, Line};
 
 /// What a tensor handle names, without its element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +55,8 @@ const CHUNK: usize = 1024;
 pub(crate) struct Tape {
     chunks: Vec<Vec<Entry>>,
     len: u32,
+    /// The lines that recorded the entries, as far as they were noted; not longer than the tape.
+    lines: Vec<Line>,
     constants: Vec<f64>,
     pub arena: Arena,
     frames: Vec<Frame>,
@@ -112,6 +119,7 @@ impl Tape {
         Self {
             chunks: Vec::new(),
             len: 0,
+            lines: Vec::new(),
             constants: Vec::new(),
             arena: Arena::new(),
             frames: vec![Frame::root()],
@@ -174,14 +182,39 @@ impl Tape {
     /// Appends an entry.
     ///
     /// # Errors
-    /// The tape holds 2^32 - 1 entries, or its budget is spent.
+    /// The tape holds 2^32 - 1 entries, or its budget is spent; in anomaly mode, a value that is not finite.
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<u32> {
         self.reserve()?;
+        if trace::is_on() {
+            self.trace_slow(&entry)?;
+        }
         let index = self.len;
         self.chunks[index as usize / CHUNK].push(entry);
         self.len += 1;
         Ok(index)
+    }
+
+    /// Checks the value of the next entry in anomaly mode, and notes the line that records it.
+    #[cold]
+    fn trace_slow(&mut self, entry: &Entry) -> Result<()> {
+        if anomaly::is_on() {
+            anomaly::check_value(self, entry)?;
+        }
+        self.note_line(self.len, trace::line());
+        Ok(())
+    }
+
+    /// Sets the line of entry `index`, the last one or the next.
+    pub fn note_line(&mut self, index: u32, line: Line) {
+        // What was recorded while lines were not noted has none.
+        self.lines.resize(index as usize, None);
+        self.lines.push(line);
+    }
+
+    /// The line of the user's code that recorded entry `index`, if it was noted.
+    pub fn line(&self, index: u32) -> Line {
+        self.lines.get(index as usize).copied().flatten()
     }
 
     /// Makes room for the next entry.
@@ -254,13 +287,17 @@ impl Tape {
         self.arena.alloc(len, self.len)
     }
 
-    /// How many operands that are tensors entry `index` has, at most.
+    /// The operands of entry `index` that are tensors.
     pub fn operands(&self, index: u32) -> smallvec::SmallVec<[u32; 4]> {
-        let entry = self.entry(index);
+        self.operands_of(self.entry(index))
+    }
+
+    /// As [`Self::operands`], of an entry that need not be on the tape yet.
+    pub fn operands_of(&self, entry: &Entry) -> smallvec::SmallVec<[u32; 4]> {
         match entry.op {
             Op::Leaf => smallvec::SmallVec::new(),
             _ if entry.flags.has(Flags::LIST) => {
-                smallvec::SmallVec::from_slice(self.arena.get_list(self.meta(index).operands))
+                smallvec::SmallVec::from_slice(self.arena.get_list(self.arena.get(entry.meta).operands))
             }
             _ => {
                 let mut found = smallvec::SmallVec::new();
@@ -273,6 +310,17 @@ impl Tape {
                 found
             }
         }
+    }
+
+    /// The operands of an entry that are numbers.
+    pub fn numbers_of(&self, entry: &Entry) -> &[f64] {
+        let (place, count) = match entry.op {
+            Op::Elementwise(_) if entry.flags.has(Flags::LIST) => return &[],
+            Op::Elementwise(_) if entry.flags.has(Flags::CONST_A) => (entry.a, 1),
+            Op::Elementwise(op) if entry.flags.has(Flags::CONST_B) => (entry.b, op.row().arity - 1),
+            _ => return &[],
+        };
+        &self.constants[place as usize..][..count]
     }
 
     /// Ends the innermost scope: forgets its entries, and with them all that refers to its level.
@@ -354,6 +402,7 @@ impl Tape {
             chunk.truncate(if c == from { len as usize % CHUNK } else { 0 });
         }
         self.len = len;
+        self.lines.truncate(len as usize);
     }
 
     /// The elements of entry `index`'s block, from its first element on.

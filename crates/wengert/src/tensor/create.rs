@@ -6,6 +6,7 @@ use crate::error::{Result, error, unwrap};
 use crate::random;
 use crate::shape::{IntoShape, Shape, shape_of};
 use crate::tape;
+use crate::trace;
 
 /// Stamps pairs of constructors, as [`crate::error::twins`] does for methods.
 macro_rules! constructors {
@@ -28,7 +29,11 @@ macro_rules! constructors {
             ///
             /// # Errors
             /// A shape that is too large or does not fit the data; an argument outside of its range.
-            pub fn $try_name ($($arg: $argty),*) -> Result<Self> $body
+            #[track_caller]
+            pub fn $try_name ($($arg: $argty),*) -> Result<Self> {
+                let _line = trace::note();
+                $body
+            }
         )* }
     };
 }

@@ -1,7 +1,9 @@
 //! Integration tests of wengert, one binary.
 
+mod anomaly;
 mod bad_input;
 mod handles;
+mod inspect;
 mod places;
 mod reduce;
 mod reference;

@@ -13,7 +13,7 @@ fn spread(count: usize, offset: usize) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| ((i + offset) as f64 * 0.618_033_988_749_894_9 + 0.1).fract())
 }
 
-fn inputs(sample: &Sample) -> Vec<Vec<f64>> {
+pub fn inputs(sample: &Sample) -> Vec<Vec<f64>> {
     let mut offset = 1;
     let of = |(shape, on): &(Vec<usize>, std::ops::Range<f64>)| {
         let count = shape.iter().product();
@@ -23,7 +23,7 @@ fn inputs(sample: &Sample) -> Vec<Vec<f64>> {
     sample.inputs.iter().map(of).collect()
 }
 
-fn leaves(sample: &Sample, values: &[Vec<f64>]) -> Vec<Tensor64> {
+pub fn leaves(sample: &Sample, values: &[Vec<f64>]) -> Vec<Tensor64> {
     let make = |(k, values): (usize, &Vec<f64>)| {
         Tensor64::from_slice(values, &sample.inputs[k].0).requires_grad_(sample.differentiable[k])
     };
@@ -31,7 +31,7 @@ fn leaves(sample: &Sample, values: &[Vec<f64>]) -> Vec<Tensor64> {
 }
 
 /// A number that every element of the result has a share of.
-fn weigh(y: Tensor64) -> Tensor64 {
+pub fn weigh(y: Tensor64) -> Tensor64 {
     let weights: Vec<f64> = spread(y.numel(), 5).map(|w| w + 0.5).collect();
     (y * Tensor64::from_slice(&weights, y.shape())).sum()
 }

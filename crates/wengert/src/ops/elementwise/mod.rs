@@ -24,6 +24,7 @@ use crate::shape::{Layout, Shape, broadcast};
 use crate::tape::arena::{RefList, Storage};
 use crate::tape::{self, Entry, Flags, Meta, Tape};
 use crate::tensor::TensorBase;
+use crate::trace;
 
 /// Elements per block: a few operands of it fit into the first-level cache.
 pub(crate) const BLOCK: usize = 1024;
@@ -78,10 +79,12 @@ macro_rules! numbers {
 }
 numbers!(f32 f64 i32);
 
+#[track_caller]
 pub(crate) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Result<TensorBase<E>> {
     record(op, &[Operand::Tensor(a)])
 }
 
+#[track_caller]
 pub(crate) fn binary<E: FloatElement>(
     op: Elementwise,
     a: impl IntoOperand<E>,
@@ -90,6 +93,7 @@ pub(crate) fn binary<E: FloatElement>(
     record(op, &[a.operand(), b.operand()])
 }
 
+#[track_caller]
 pub(crate) fn ternary<E: FloatElement>(
     op: Elementwise,
     a: TensorBase<E>,
@@ -99,6 +103,7 @@ pub(crate) fn ternary<E: FloatElement>(
     record(op, &[Operand::Tensor(a), b.operand(), c.operand()])
 }
 
+#[track_caller]
 pub(crate) fn choose<E: FloatElement>(
     mask: TensorBase<bool>,
     yes: Operand<E>,
@@ -118,7 +123,9 @@ enum Place {
 }
 
 /// Evaluates and records an operation.
+#[track_caller]
 pub(crate) fn record<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) -> Result<TensorBase<E>> {
+    let _line = trace::note();
     tape::with(|tape| {
         let mut places = SmallVec::<[Place; 3]>::new();
         for operand in operands {
@@ -151,6 +158,10 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
     };
     entry.flags.set(Flags::GRAD, grad);
     place_operands(tape, &mut entry, places, &layout)?;
+    if entry.flags.has(Flags::LIST) {
+        // Numbers that became tensors took the index that the block was made for.
+        tape.arena.set_base(storage, tape.len());
+    }
     tape.push(entry)
 }
 

@@ -44,7 +44,9 @@ pub fn einsum<E: FloatElement>(equation: &str, operands: &[TensorBase<E>]) -> Te
 ///
 /// # Errors
 /// An equation that does not fit the operands or is none; lengths that differ; a stale handle.
+#[track_caller]
 pub fn try_einsum<E: FloatElement>(equation: &str, operands: &[TensorBase<E>]) -> Result<TensorBase<E>> {
+    let _line = crate::trace::note();
     crate::tape::all_or_nothing(|| {
         let (mut terms, output) = parse(equation, operands)?;
         prepare(&mut terms)?;

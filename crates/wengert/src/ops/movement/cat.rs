@@ -121,7 +121,9 @@ pub fn cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> TensorBase<E> {
 ///
 /// # Errors
 /// No tensor, tensors of rank 0, shapes that differ elsewhere, a dimension that they do not have.
+#[track_caller]
 pub fn try_cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> Result<TensorBase<E>> {
+    let _line = crate::trace::note();
     let mut parts = SmallVec::<[TensorBase<E>; 4]>::new();
     let mut rank = 1;
     for &x in tensors {
@@ -157,7 +159,9 @@ pub fn stack<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> TensorBase<E>
 ///
 /// # Errors
 /// No tensor, shapes that differ, a dimension that the result does not have.
+#[track_caller]
 pub fn try_stack<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> Result<TensorBase<E>> {
+    let _line = crate::trace::note();
     let Some(first) = tensors.first() else { return Err(error!(Value, "stack: there is no tensor to join")) };
     let shape = first.try_shape()?;
     let dim = wrap_dim("stack", dim, shape.len() + 1)?;
