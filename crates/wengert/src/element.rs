@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use num_traits::{FromPrimitive, NumAssign, ToPrimitive};
+use num_traits::{Bounded, Float, FloatConst, FromPrimitive, NumAssign, ToPrimitive};
 use wengert_kernels::Real;
 use wengert_kernels::gemm::Gemm;
 
@@ -87,6 +87,13 @@ pub trait FloatElement:
     /// The formulas' kernels for this type.
     #[doc(hidden)]
     fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<Self>;
+    /// This type as a number of `num_traits`; not a bound on `Self`, as its methods have the names of [`Real`]'s.
+    #[doc(hidden)]
+    type Number: Float + FloatConst + Bounded + fmt::Debug;
+    #[doc(hidden)]
+    fn number(self) -> Self::Number;
+    #[doc(hidden)]
+    fn from_number(number: Self::Number) -> Self;
 }
 
 mod sealed {
@@ -124,9 +131,23 @@ impl FloatElement for f32 {
     fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<f32> {
         &row.f32
     }
+    type Number = f32;
+    fn number(self) -> f32 {
+        self
+    }
+    fn from_number(number: f32) -> f32 {
+        number
+    }
 }
 impl FloatElement for f64 {
     fn kernels(row: &crate::ops::elementwise::Row) -> &crate::ops::elementwise::Kernels<f64> {
         &row.f64
+    }
+    type Number = f64;
+    fn number(self) -> f64 {
+        self
+    }
+    fn from_number(number: f64) -> f64 {
+        number
     }
 }

@@ -16,6 +16,10 @@
 //! What is recorded inside of a [`scope`] is forgotten at its end; what it returns survives. Gradients of leaves persist and
 //! accumulate until [`TensorBase::zero_grad`].
 //!
+//! A tensor of one element is a number: it implements [`num_traits::Float`] and its kin, compares by value, sums and multiplies, so
+//! that code written for any float, here or in another crate, is differentiated unchanged. With the feature `nalgebra` it is a scalar
+//! of that crate's matrices (`simba`'s `RealField`), with `ndarray` one beside arrays, with `approx` it compares with tolerances.
+//!
 //! Every operation has a plain form, which panics at the caller's line with a message that names the operation, the shapes and
 //! the remedy, and a `try_` twin, which returns the same text as an [`Error`].
 
@@ -39,6 +43,8 @@ pub use autograd::{GradOptions, grad, grad_with, jvp, try_jvp};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
+/// The traits that make a tensor of one element a number of generic code, in the version that this crate implements.
+pub use num_traits;
 pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};
 pub use ops::indexing::{IntoSource, Source};
 pub use ops::linalg::einsum::{einsum, try_einsum};

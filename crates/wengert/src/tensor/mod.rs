@@ -3,6 +3,7 @@
 mod compare;
 mod create;
 mod inplace;
+mod number;
 mod operators;
 mod read;
 mod real;

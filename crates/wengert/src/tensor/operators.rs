@@ -9,7 +9,8 @@ use crate::element::FloatElement;
 use crate::error::unwrap;
 use crate::ops::elementwise::{Elementwise, binary, unary};
 
-/// Stamps one operator: tensor with tensor, tensor with number, number with tensor, and the assigning form.
+/// Stamps one operator: tensor with tensor, tensor with number, number with tensor, the assigning form, and all of them with
+/// references to tensors, which generic numeric code uses.
 ///
 /// A tensor takes numbers of its own type and `i32`, so that both `x * 2.0` and `x * 2` have one meaning and literals need no
 /// annotation; with more types, the compiler could not tell what `(x * 2.0).sum()` is.
@@ -61,6 +62,32 @@ macro_rules! operator {
                 unwrap(binary(Elementwise::$row, self, other))
             }
         }
+        impl<E: FloatElement, R> $trait<R> for &TensorBase<E>
+        where
+            TensorBase<E>: $trait<R>,
+        {
+            type Output = <TensorBase<E> as $trait<R>>::Output;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: R) -> Self::Output {
+                $trait::$method(*self, other)
+            }
+        }
+        impl<E: FloatElement> $trait<&TensorBase<E>> for TensorBase<E> {
+            type Output = Self;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: &Self) -> Self {
+                $trait::$method(self, *other)
+            }
+        }
+        impl<E: FloatElement> $assign<&TensorBase<E>> for TensorBase<E> {
+            /// Rebinds to a new tensor. The in-place form ends in `_`.
+            #[track_caller]
+            fn $assign_method(&mut self, other: &Self) {
+                *self = $trait::$method(*self, *other);
+            }
+        }
         operator!(@left $trait $method = $row; f32 f64);
     };
     (@left $trait:ident $method:ident = $row:ident; $($number:ty)+) => { $(
@@ -70,6 +97,14 @@ macro_rules! operator {
             #[track_caller]
             fn $method(self, other: TensorBase<$number>) -> TensorBase<$number> {
                 unwrap(binary(Elementwise::$row, self, other))
+            }
+        }
+        impl $trait<&TensorBase<$number>> for $number {
+            type Output = TensorBase<$number>;
+            #[inline]
+            #[track_caller]
+            fn $method(self, other: &TensorBase<$number>) -> TensorBase<$number> {
+                unwrap(binary(Elementwise::$row, self, *other))
             }
         }
     )+ };
@@ -86,6 +121,14 @@ impl<E: FloatElement> Neg for TensorBase<E> {
     #[track_caller]
     fn neg(self) -> Self {
         unwrap(unary(Elementwise::Neg, self))
+    }
+}
+
+impl<E: FloatElement> Neg for &TensorBase<E> {
+    type Output = TensorBase<E>;
+    #[track_caller]
+    fn neg(self) -> TensorBase<E> {
+        -*self
     }
 }
 

@@ -4,6 +4,7 @@ mod anomaly;
 mod bad_input;
 mod handles;
 mod inspect;
+mod number;
 mod places;
 mod reduce;
 mod reference;

@@ -66,6 +66,23 @@ fn floor_div<R: Real>(a: R, b: R) -> R {
     R::select(b.eq(R::of(0.0)), a / b, quotient.round())
 }
 
+/// Whether `x` has a minus sign, as -0 has; false for NaN.
+#[inline(always)]
+fn is_negative<R: Real>(x: R) -> R::Mask {
+    x.lt(R::of(0.0)) | (x.eq(R::of(0.0)) & (one::<R>() / x).lt(R::of(0.0)))
+}
+
+/// The cube root: that of the power function, improved by a step of Newton's method.
+#[inline(always)]
+fn cbrt<R: Real>(x: R) -> R {
+    let size = x.abs();
+    let near = size.pow(R::of(1.0 / 3.0));
+    let root = near - (near - size / (near * near)) / R::of(3.0);
+    // At 0 and infinity, where the step gives NaN, the power is exact, but for the sign of 0.
+    let root = R::select(root.is_nan(), near, root);
+    R::select(x.eq(R::of(0.0)), x, root * x.sign())
+}
+
 /// The share of `g` of an operand that is chosen where `wins`, and shares evenly in a tie.
 #[inline(always)]
 fn share<R: Real>(wins: R::Mask, ties: R::Mask, g: R) -> R {
@@ -184,6 +201,21 @@ rows! {
         da: (g, a, b) share(!a.lt(b), a.eq(b), g);
         db: (g, a, b) share(!b.lt(a), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
+    /// The smaller one, NaN only if both are; the gradient of a tie goes to `a`.
+    Fmin "FminBackward0" fmin(a, b) = R::select(a.is_nan() | b.lt(a), b, a);
+        da: (g, a, b) R::select(a.le(b) | b.is_nan(), g, R::of(0.0));
+        db: (g, a, b) R::select(a.le(b) | b.is_nan(), R::of(0.0), g);
+        [-3.0..3.0, -3.0..3.0];
+    /// The larger one, NaN only if both are; the gradient of a tie goes to `a`.
+    Fmax "FmaxBackward0" fmax(a, b) = R::select(a.is_nan() | a.lt(b), b, a);
+        da: (g, a, b) R::select(b.le(a) | b.is_nan(), g, R::of(0.0));
+        db: (g, a, b) R::select(b.le(a) | b.is_nan(), R::of(0.0), g);
+        [-3.0..3.0, -3.0..3.0];
+    /// `|a|` with the sign of `b`, whose derivative is 0, as is that at `a` = 0.
+    Copysign "CopysignBackward0" copysign(a, b) = R::select(is_negative(b), -a.abs(), a.abs());
+        da: (g, a, b) R::select(is_negative(b), -g, g) * a.sign();
+        db: (g) g * R::of(0.0);
+        [0.3..3.0, -3.0..-0.3];
     /// C's `fmod`: the remainder of `a / b` with the sign of `a`.
     Fmod "FmodBackward1", b: "FmodBackward0" fmod(a, b) = a.fmod(b);
         da: (g) g;
@@ -265,6 +297,10 @@ rows! {
     Sign "SignBackward0" sign(a) = a.sign();
         da: (g) g * R::of(0.0);
         [0.1..3.0];
+    /// -1 or 1 by the sign of `a` (-1 for -0), and NaN for NaN; the derivative is 0.
+    Signum "SignBackward0" signum(a) = R::select(a.is_nan(), a, R::select(is_negative(a), -one::<R>(), one()));
+        da: (g) g * R::of(0.0);
+        [0.1..3.0];
     /// The largest integer not above `a`; the derivative is 0.
     Floor "FloorBackward0" floor(a) = a.floor();
         da: (g) g * R::of(0.0);
@@ -275,6 +311,13 @@ rows! {
         [0.1..0.9];
     /// The nearest integer, halves to even; the derivative is 0.
     Round "RoundBackward0" round(a) = a.round();
+        da: (g) g * R::of(0.0);
+        [0.6..1.4];
+    /// The nearest integer, halves away from 0; the derivative is 0.
+    RoundHalfAway "RoundBackward0" round_half_away(a) = {
+            let whole = a.trunc();
+            R::select((a - whole).abs().lt(R::of(0.5)), whole, whole + a.sign())
+        };
         da: (g) g * R::of(0.0);
         [0.6..1.4];
     /// `a` without its fraction; the derivative is 0.
@@ -288,6 +331,10 @@ rows! {
     /// `√a`; the derivative at 0 is infinite.
     Sqrt "SqrtBackward0" sqrt(a) = a.sqrt();
         da: (g, y) g / (y + y);
+        [0.3..3.0];
+    /// The cube root, negative for negative numbers; the derivative at 0 is infinite.
+    Cbrt "CbrtBackward0" cbrt(a) = cbrt(a);
+        da: (g, y) g / (R::of(3.0) * y * y);
         [0.3..3.0];
     /// `1 / √a`.
     Rsqrt "RsqrtBackward0" rsqrt(a) = one::<R>() / a.sqrt();
