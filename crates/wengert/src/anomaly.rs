@@ -154,7 +154,7 @@ pub(crate) fn check_value(tape: &Tape, entry: &Entry) -> Result<()> {
     Err(report(error!(
         Anomaly,
         "detect_anomaly: `{}` produced {}, from finite operands{}; {}",
-        entry.op.name(),
+        tape.name(entry),
         bad.text(layout),
         operands_at(tape, entry, &bad.place(layout)),
         recorded_at(trace::line()),
@@ -169,7 +169,7 @@ pub(crate) fn derivative_error(tape: &Tape, index: u32, k: usize, operand: u32, 
         Anomaly,
         "detect_anomaly: the derivative of `{}` with respect to operand {k} is {}, from a finite gradient and finite operands{}; \
          `{0}` was {}",
-        entry.op.name(),
+        tape.name(entry),
         bad.text(&layout),
         operands_at(tape, entry, &bad.place(&layout)),
         recorded_at(tape.line(index)),

@@ -25,6 +25,7 @@
 
 mod anomaly;
 mod autograd;
+mod custom;
 mod display;
 mod element;
 mod error;
@@ -40,6 +41,7 @@ mod trace;
 
 pub use anomaly::{DetectAnomaly, detect_anomaly, is_anomaly_enabled, try_detect_anomaly};
 pub use autograd::{GradOptions, grad, grad_with, jvp, try_jvp};
+pub use custom::{Context, Function, Tensors};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};

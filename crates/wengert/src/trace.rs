@@ -41,6 +41,11 @@ impl Drop for Restore {
     }
 }
 
+/// Lets code of users that an operation calls make notes of its own.
+pub(crate) fn pause() -> Restore {
+    if is_on() { Restore(Some(LINE.take())) } else { Restore(None) }
+}
+
 /// Notes the caller of the calling function, unless it is called in turn by an operation.
 #[inline]
 #[track_caller]

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::rule::{attrs, saved};
+use crate::custom;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error, unwrap};
 use crate::ops::{Op, elementwise};
@@ -21,6 +22,11 @@ pub(crate) struct Forward<'a, E> {
 
 #[allow(dead_code, reason = "structured operations that land next use all of it")]
 impl<E: FloatElement> Forward<'_, E> {
+    /// The entry, and its operands.
+    pub fn place(&self) -> (u32, &[u32]) {
+        (self.index, &self.operands)
+    }
+
     /// The operation's attributes.
     pub fn attrs<A: Copy + 'static>(&self) -> Result<A> {
         attrs(self.index)
@@ -185,8 +191,9 @@ fn tangent_of<E: FloatElement>(
     let cx = Forward { index, operands, tangents, start, element: std::marker::PhantomData };
     match op {
         Op::Leaf => Ok(None),
+        Op::Custom if (0..cx.len()).any(|k| cx.has_tangent(k)) => custom::tangent(&cx).map(Some),
         Op::Structured(op) if (0..cx.len()).any(|k| cx.has_tangent(k)) => op.tangent(&cx).map(Some),
-        Op::Structured(_) => Ok(None),
+        Op::Structured(_) | Op::Custom => Ok(None),
         Op::Elementwise(op) => {
             let products = tape::with(|tape| Ok(elementwise::differentiable(tape, index, op)))?;
             let shape = cx.value_shape()?;

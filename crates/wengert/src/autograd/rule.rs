@@ -26,6 +26,11 @@ impl<'a, E: FloatElement> Backward<'a, E> {
         Ok(Self { sweep, index, g, operands })
     }
 
+    /// The entry, and its operands.
+    pub fn place(&self) -> (u32, &[u32]) {
+        (self.index, &self.operands)
+    }
+
     /// The operation's attributes.
     pub fn attrs<A: Copy + 'static>(&self) -> Result<A> {
         attrs(self.index)
@@ -128,7 +133,7 @@ pub(super) fn attrs<A: Copy + 'static>(index: u32) -> Result<A> {
 }
 
 /// The value of entry `index`, if it is still what `reader` saw.
-pub(super) fn saved<T: Element>(index: u32, reader: u32) -> Result<TensorBase<T>> {
+pub(crate) fn saved<T: Element>(index: u32, reader: u32) -> Result<TensorBase<T>> {
     tape::with(|tape| {
         tape.check_unchanged(index, reader)?;
         Ok(TensorBase::from_handle(tape.handle(index)))

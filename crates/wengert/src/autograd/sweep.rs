@@ -22,13 +22,14 @@ use wengert_kernels::strided::pack;
 
 use super::Backward;
 use super::watch::Watch;
+use crate::custom;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
+use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
-use crate::ops::{Op, Structured};
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::{Storage, lend};
-use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Tape};
+use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape};
 use crate::tensor::TensorBase;
 
 /// The adjoint of one entry.
@@ -77,12 +78,14 @@ pub(crate) struct Sweep {
     purpose: Purpose,
     /// Adjoints that are not yet passed.
     pending: usize,
+    /// Where a plain sweep keeps adjoints; its caller's level lies below, scratch entries and scopes of user code above.
+    level: usize,
     lists: Lists,
 }
 
 impl Sweep {
     fn new(recorded: bool, purpose: Purpose) -> Self {
-        Self { recorded, purpose, pending: 0, lists: LISTS.take() }
+        Self { recorded, purpose, pending: 0, level: 0, lists: LISTS.take() }
     }
 
     /// Accumulates the gradients of the leaves below `roots`, each with its seed.
@@ -129,6 +132,7 @@ impl Sweep {
             self.run(roots)?;
         } else {
             let _adjoints = tape::NoGrad::enter();
+            self.level = tape::with(|tape| Ok(tape.arena.depth()))?;
             let _scratch = Scope::enter();
             self.run(roots)?;
         }
@@ -195,7 +199,7 @@ impl Sweep {
         match op {
             Op::Leaf => return Ok(()),
             Op::Elementwise(op) => self.pass_elementwise::<E>(index, op, adjoint)?,
-            Op::Structured(op) => self.pass_structured::<E>(index, op, adjoint)?,
+            Op::Structured(_) | Op::Custom => self.pass_structured::<E>(index, op, adjoint)?,
         }
         if let Some(watch) = watch {
             watch.end(self, index)?;
@@ -214,7 +218,7 @@ impl Sweep {
                 wanted.iter().enumerate().filter(|&(_, &entry)| entry == index).map(|(place, _)| place).collect();
             for place in places {
                 let kept = match adjoint {
-                    Adjoint::Block(_) => tape::with(|tape| copy_block::<E>(tape, index, adjoint, OUTSIDE))?,
+                    Adjoint::Block(_) => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level - 1))?,
                     other => other,
                 };
                 if let Purpose::Capture { found, .. } = &mut self.purpose {
@@ -233,7 +237,7 @@ impl Sweep {
         let kept = match (adjoint, op) {
             // The sweep is done with a leaf's adjoint; that of another entry will be reused.
             (Adjoint::Block(_), Op::Leaf) | (Adjoint::Tensor(_), _) => adjoint,
-            _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, ADJOINTS))?,
+            _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level))?,
         };
         self.lists.shares.push((slot, kept));
         Ok(())
@@ -266,13 +270,17 @@ impl Sweep {
         Ok(())
     }
 
-    fn pass_structured<E: FloatElement>(&mut self, index: u32, op: Structured, adjoint: Adjoint) -> Result<()> {
+    fn pass_structured<E: FloatElement>(&mut self, index: u32, op: Op, adjoint: Adjoint) -> Result<()> {
         let g = match adjoint {
             Adjoint::Tensor(handle) => handle,
             Adjoint::Block(block) => tape::with(|tape| show_block(tape, index, block))?,
             Adjoint::None => unreachable!("an entry is passed with its adjoint"),
         };
-        op.backward(&mut Backward::<E>::new(self, index, TensorBase::from_handle(g))?)?;
+        let mut cx = Backward::<E>::new(self, index, TensorBase::from_handle(g))?;
+        match op {
+            Op::Structured(op) => op.backward(&mut cx)?,
+            _ => custom::backward(&mut cx)?,
+        }
         if !self.recorded {
             tape::with(|tape| {
                 tape.restart();
@@ -286,10 +294,12 @@ impl Sweep {
     pub fn target<E: FloatElement>(&mut self, tape: &mut Tape, operand: u32) -> Result<(Storage, bool)> {
         if tape.entry(operand).op == Op::Leaf && matches!(self.purpose, Purpose::Accumulate) {
             let slot = tape.slot_or_new(operand);
-            let state = tape.slot(slot).state;
-            if state != Filling::Full {
+            let Slot { state, filler, .. } = *tape.slot(slot);
+            // A slot that the sweep around this one fills is left to it, as is one with a gradient.
+            if state == Filling::Empty || (state == Filling::Partial && filler == self.level) {
                 if state == Filling::Empty {
                     tape.slot_mut(slot).state = Filling::Partial;
+                    tape.slot_mut(slot).filler = self.level;
                     self.lists.filling.push(slot);
                 }
                 return Ok((tape.slot_storage::<E>(slot)?, state == Filling::Empty));
@@ -324,7 +334,7 @@ impl Sweep {
     fn block<E: Element>(&mut self, tape: &Tape, numel: usize) -> Result<Storage> {
         match self.lists.free.iter().rposition(|&(dtype, free, _)| (dtype, free) == (E::DTYPE, numel)) {
             Some(place) => Ok(self.lists.free.swap_remove(place).2),
-            None => Ok(tape.arena.alloc_at::<E>(tape.arena.depth() - ADJOINTS, numel, u32::MAX)?.publish()),
+            None => Ok(tape.arena.alloc_at::<E>(self.level, numel, u32::MAX)?.publish()),
         }
     }
 
@@ -384,7 +394,9 @@ impl Drop for Sweep {
         let mut lists = std::mem::take(&mut self.lists);
         // When this fails, the thread is ending or the tape is in use, so that the sweep has not begun.
         let _ = tape::with(|tape| {
-            lists.filling.iter().for_each(|&slot| tape.slot_mut(slot).state = Filling::Empty);
+            if !lists.filling.is_empty() {
+                tape.abandon_slots(self.level);
+            }
             Ok(())
         });
         if self.pending > 0 {
@@ -397,10 +409,6 @@ impl Drop for Sweep {
         let _ = LISTS.try_with(|kept| kept.set(lists));
     }
 }
-
-/// How far the level of adjoints lies above that of scratch entries, and the caller's level.
-const ADJOINTS: usize = 1;
-const OUTSIDE: usize = 2;
 
 /// A captured gradient as a tensor of the caller's scope.
 fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
@@ -438,11 +446,11 @@ fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, fir
     })
 }
 
-/// A copy of an adjoint, `above` levels below the current one.
-fn copy_block<E: FloatElement>(tape: &mut Tape, index: u32, adjoint: Adjoint, above: usize) -> Result<Adjoint> {
+/// A copy of an adjoint in `level`.
+fn copy_block<E: FloatElement>(tape: &mut Tape, index: u32, adjoint: Adjoint, level: usize) -> Result<Adjoint> {
     let Adjoint::Block(block) = adjoint else { unreachable!("a plain sweep has blocks") };
     let numel = tape.layout(index).numel();
-    let mut fresh = tape.arena.alloc_at::<E>(tape.arena.depth() - above, numel, u32::MAX)?;
+    let mut fresh = tape.arena.alloc_at::<E>(level, numel, u32::MAX)?;
     fresh.slice().copy_from_slice(tape.arena.read(block));
     Ok(Adjoint::Block(fresh.publish()))
 }
@@ -471,6 +479,17 @@ fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
         }
     })?;
     match (before, share) {
+        // What a sweep around this one has begun to fill has no history.
+        (None, Adjoint::Tensor(share)) => tape::with(|tape| {
+            let index = tape.resolve(share)?;
+            if tape.slot(slot).state != Filling::Partial {
+                return Ok(Adjoint::Tensor(share));
+            }
+            let layout = *tape.layout(index);
+            let mut fresh = tape.alloc::<E>(layout.numel())?;
+            pack(tape.data(index), layout.shape(), layout.strides(), 0, fresh.slice());
+            Ok(Adjoint::Block(fresh.publish()))
+        }),
         (Some(before), Adjoint::Tensor(share)) => {
             let total = TensorBase::<E>::from_handle(before).try_add(TensorBase::from_handle(share))?;
             Ok(Adjoint::Tensor(total.handle()))
@@ -482,7 +501,7 @@ fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
 /// Adds a block to a slot's gradient, or keeps a total in its place.
 fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
     let target = tape.slot(slot).storage().expect("made when the share was");
-    let full = tape.slot(slot).state == Filling::Full;
+    let (state, full) = (tape.slot(slot).state, tape.slot(slot).state != Filling::Empty);
     tape.slot_mut(slot).recorded = None;
     match share {
         Adjoint::Block(block) => lend(tape, target, |out: &mut [E], tape| {
@@ -498,7 +517,10 @@ fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
         }
         Adjoint::None => unreachable!("a share is an adjoint"),
     }
-    tape.slot_mut(slot).state = Filling::Full;
+    // What a sweep around this one has begun to fill is full when that has succeeded.
+    if state != Filling::Partial {
+        tape.slot_mut(slot).state = Filling::Full;
+    }
     tape.stamp_slot(slot);
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Op {
     Leaf,
     Elementwise(Elementwise),
     Structured(Structured),
+    /// A function of the user's, whose state is a node of the tape.
+    Custom,
 }
 
 impl Op {
@@ -36,6 +38,7 @@ impl Op {
             Self::Leaf => "leaf",
             Self::Elementwise(op) => op.row().name,
             Self::Structured(op) => op.name(),
+            Self::Custom => "a user-defined function",
         }
     }
 
@@ -45,6 +48,7 @@ impl Op {
             Self::Leaf => "AccumulateGrad",
             Self::Elementwise(op) => op.row().grad_fn(tape.entry(index).flags),
             Self::Structured(op) => op.grad_fn(tape, index),
+            Self::Custom => crate::custom::grad_fn(tape.node(tape.entry(index)).name),
         }
     }
 

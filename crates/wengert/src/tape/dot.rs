@@ -57,8 +57,8 @@ impl Tape {
         let entry = self.entry(index);
         let operands = self.operand_text(index);
         let call = match entry.op {
-            Op::Leaf => entry.op.name().into(),
-            op => format!("{}({})", op.name(), operands.replace(' ', ", ")),
+            Op::Leaf => self.name(entry).into(),
+            _ => format!("{}({})", self.name(entry), operands.replace(' ', ", ")),
         };
         let mut text = format!("%{index} {call}\n{:?} {}", self.layout(index).shape(), entry.dtype);
         if let Some(line) = self.line(index) {

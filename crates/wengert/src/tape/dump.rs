@@ -67,7 +67,7 @@ impl Tape {
         let shares = self.shares(index);
         [
             format!("%{index}"),
-            entry.op.name().into(),
+            self.name(entry).into(),
             self.operand_text(index),
             format!("{:?}", layout.shape()),
             entry.dtype.to_string(),

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::arena::Storage;
-use super::{Entry, Flags, Frame, Handle, Meta, Tape, with};
+use super::{Entry, Flags, Frame, Handle, Meta, Tape, with, with_forgetting};
 use crate::element::{DType, Element};
 use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
@@ -42,6 +42,18 @@ pub struct ScopeExit {
     parent: Option<u32>,
     /// The leaves to be, in the order of their future indices.
     pending: Vec<(Handle, Pending)>,
+    /// The output of a user-defined function in the scope that ends, and in its parent.
+    output: Option<(Handle, Handle)>,
+    /// The tensors that have passed since the output.
+    passed: Vec<Passed>,
+}
+
+/// A tensor that a user-defined function saved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed {
+    pub handle: Handle,
+    /// A float tensor that was made in the scope and left its history there.
+    pub is_cut: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -63,14 +75,35 @@ impl std::fmt::Debug for Pending {
 impl ScopeExit {
     /// Ends the scopes inside of `ending`, whose guards were forgotten.
     pub(super) fn new(ending: u32) -> Result<Self> {
-        let parent = with(|tape| {
+        let parent = with_forgetting(|tape| {
             tape.rewind_to(ending);
             Ok(tape.ending(ending).ok().map(|(_, parent)| parent))
         })?;
-        Ok(Self { ending, parent, pending: PENDING.take() })
+        Ok(Self { ending, parent, pending: PENDING.take(), output: None, passed: Vec::new() })
+    }
+
+    /// Lets the output of a user-defined function escape. From here on, the exit notes what passes, and keeps the identity of
+    /// the output.
+    pub(crate) fn output<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
+        let out = self.tensor(tensor)?;
+        self.output = Some((tensor.handle(), out.handle()));
+        Ok(out)
+    }
+
+    /// What has passed since the output.
+    pub(crate) fn passed(&mut self) -> Vec<Passed> {
+        std::mem::take(&mut self.passed)
     }
 
     fn tensor<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
+        let Some((within, outside)) = self.output else { return self.moved(tensor) };
+        let out = if tensor.handle() == within { TensorBase::from_handle(outside) } else { self.moved(tensor)? };
+        let is_cut = !out.is(tensor) && out.handle() != outside && matches!(E::DTYPE, DType::F32 | DType::F64);
+        self.passed.push(Passed { handle: out.handle(), is_cut });
+        Ok(out)
+    }
+
+    fn moved<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
         let handle = tensor.handle();
         let next = self.pending.len() as u32;
         let moved = with(|tape| {

@@ -17,6 +17,7 @@ mod dot;
 mod dump;
 mod entry;
 pub(crate) mod escape;
+mod nodes;
 pub(crate) mod scope;
 mod slots;
 pub(crate) mod stats;
@@ -29,8 +30,10 @@ use self::arena::{Arena, Fresh, Storage};
 pub use self::dot::to_dot;
 pub use self::dump::dump;
 pub(crate) use self::entry::{Entry, Flags, Meta};
-pub(crate) use self::escape::{Escape, ScopeExit};
-pub(crate) use self::scope::{Frame, NoGrad, Scope, enable_grad};
+pub(crate) use self::escape::{Escape, Passed, ScopeExit};
+use self::nodes::Nodes;
+pub(crate) use self::nodes::{Node, with_forgetting};
+pub(crate) use self::scope::{Frame, NoGrad, Recording, Scope, enable_grad, guarded};
 pub(crate) use self::slots::{Filling, Slot};
 use self::stats::Stats;
 use self::versions::Version;
@@ -61,6 +64,7 @@ pub(crate) struct Tape {
     pub arena: Arena,
     frames: Vec<Frame>,
     slots: Vec<Slot>,
+    nodes: Nodes,
     /// Blocks that were written in place, and the latest position at which one was.
     written: Vec<Storage>,
     last_write: u32,
@@ -98,7 +102,7 @@ pub(crate) fn all_or_nothing<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let mark = with(|tape| Ok(tape.mark()))?;
     let result = f();
     if result.is_err() {
-        with(|tape| {
+        with_forgetting(|tape| {
             tape.undo_slow(mark);
             Ok(())
         })?;
@@ -112,6 +116,7 @@ pub(crate) struct Mark {
     scope: u32,
     entries: u32,
     constants: u32,
+    nodes: u32,
 }
 
 impl Tape {
@@ -124,6 +129,7 @@ impl Tape {
             arena: Arena::new(),
             frames: vec![Frame::root()],
             slots: Vec::new(),
+            nodes: Nodes::default(),
             written: Vec::new(),
             last_write: 0,
             versions: HashMap::new(),
@@ -332,6 +338,7 @@ impl Tape {
         self.forget_writes(frame.entries);
         self.truncate(frame.entries);
         self.constants.truncate(frame.constants as usize);
+        self.nodes.truncate(frame.nodes);
         self.grad_enabled = frame.grad_enabled;
         self.arena.leave();
     }
@@ -359,6 +366,7 @@ impl Tape {
             id: scope::next_id(),
             entries: self.len,
             constants: self.constants.len() as u32,
+            nodes: self.nodes.len(),
             grad_enabled: self.grad_enabled,
         });
         self.arena.enter();
@@ -371,23 +379,26 @@ impl Tape {
         self.forget_writes(frame.entries);
         self.truncate(frame.entries);
         self.constants.truncate(frame.constants as usize);
+        self.nodes.truncate(frame.nodes);
         self.arena.clear();
     }
 
     /// The position that the next entry takes.
     fn mark(&self) -> Mark {
-        Mark { scope: self.scope_id(), entries: self.len, constants: self.constants.len() as u32 }
+        let (constants, nodes) = (self.constants.len() as u32, self.nodes.len());
+        Mark { scope: self.scope_id(), entries: self.len, constants, nodes }
     }
 
-    /// Forgets the entries from `mark` on, which are of the innermost scope; their memory is free when that ends.
+    /// Forgets the entries from `mark` on, which are of the innermost scope; their memory is free when that ends. Nothing is
+    /// left to forget if a function of the user's ended the scope.
     #[cold]
     fn undo_slow(&mut self, mark: Mark) {
-        debug_assert_eq!(mark.scope, self.scope_id(), "scopes opened since have ended");
         if self.len > mark.entries && mark.scope == self.scope_id() {
             self.forget_slots(mark.entries);
             self.forget_writes(mark.entries);
             self.truncate(mark.entries);
             self.constants.truncate(mark.constants as usize);
+            self.nodes.truncate(mark.nodes);
         }
     }
 

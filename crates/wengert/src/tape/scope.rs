@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Escape, ScopeExit, with};
-use crate::error::{ErrorKind, unwrap};
+use super::{Escape, ScopeExit, with, with_forgetting};
+use crate::error::{ErrorKind, Result, error, unwrap};
+use crate::trace;
 
 /// Where a scope began.
 #[derive(Clone, Copy)]
@@ -14,13 +15,14 @@ pub(crate) struct Frame {
     pub id: u32,
     pub entries: u32,
     pub constants: u32,
+    pub nodes: u32,
     /// The mode to restore.
     pub grad_enabled: bool,
 }
 
 impl Frame {
     pub fn root() -> Self {
-        Self { id: next_id(), entries: 0, constants: 0, grad_enabled: true }
+        Self { id: next_id(), entries: 0, constants: 0, nodes: 0, grad_enabled: true }
     }
 }
 
@@ -69,7 +71,8 @@ impl Scope {
         Self::open(|grad_enabled| grad_enabled)
     }
 
-    fn open(mode: impl FnOnce(bool) -> bool) -> Self {
+    /// Opens a scope whose mode of recording follows from the current one.
+    pub(crate) fn open(mode: impl FnOnce(bool) -> bool) -> Self {
         let id = unwrap(with(|tape| {
             tape.enter(mode(tape.grad_enabled));
             Ok(tape.scope_id())
@@ -79,18 +82,26 @@ impl Scope {
 
     /// Ends the scope and keeps `value`: its tensors are copied out as leaves of the parent scope.
     fn leave<R: Escape>(self, value: R) -> R {
-        let mut exit = unwrap(ScopeExit::new(self.id));
-        let value = value.escape(&mut exit);
+        unwrap(self.leave_with(|exit| Ok(value.escape(exit))))
+    }
+
+    /// Ends the scope when `f` has let escape what survives.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn leave_with<R>(self, f: impl FnOnce(&mut ScopeExit) -> Result<R>) -> Result<R> {
+        let mut exit = ScopeExit::new(self.id)?;
+        let value = f(&mut exit)?;
         drop(self);
         exit.finish();
-        value
+        Ok(value)
     }
 }
 
 impl Drop for Scope {
     /// Ends this scope, and inner ones whose guards were forgotten.
     fn drop(&mut self) {
-        let rewound = with(|tape| {
+        let rewound = with_forgetting(|tape| {
             tape.rewind_through(self.id);
             Ok(())
         });
@@ -166,6 +177,49 @@ impl EnableGrad {
     pub fn enter() -> Self {
         Self(Scope::open(|_| true))
     }
+}
+
+/// While it lives, derivatives are recorded in the current scope.
+pub(crate) struct Recording {
+    before: bool,
+}
+
+impl Recording {
+    pub fn start() -> Result<Self> {
+        with(|tape| Ok(Self { before: std::mem::replace(&mut tape.grad_enabled, true) }))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // When this fails, the thread is ending.
+        let _ = with(|tape| {
+            tape.grad_enabled = self.before;
+            Ok(())
+        });
+    }
+}
+
+/// Runs the code `f` of the user's function `name`, and ends the scopes that it left open.
+///
+/// # Errors
+/// Those of `f`; it ended a scope that it did not open.
+pub(crate) fn guarded<R>(name: &str, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let id = with(|tape| Ok(tape.scope_id()))?;
+    let lines = trace::pause();
+    let result = f();
+    drop(lines);
+    with_forgetting(|tape| {
+        tape.rewind_to(id);
+        if tape.scope_id() == id {
+            return Ok(());
+        }
+        Err(error!(
+            Stale,
+            "{name}: the function ended a scope that was open when it was called; drop guards where they were made"
+        ))
+    })?;
+    result
 }
 
 /// Whether operations record derivatives now.

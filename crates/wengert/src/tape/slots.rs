@@ -13,6 +13,8 @@ use crate::shape::Layout;
 pub(crate) struct Slot {
     pub owner: u32,
     pub state: Filling,
+    /// The level of the sweep that stores into it, while that is under way.
+    pub filler: usize,
     storage: Option<Storage>,
     /// The entry that shows the buffer as a tensor, made when asked for.
     shown: Option<Handle>,
@@ -66,7 +68,14 @@ impl Tape {
             return slot;
         }
         let slot = self.slots.len();
-        self.slots.push(Slot { owner: index, state: Filling::Empty, storage: None, shown: None, recorded: None });
+        self.slots.push(Slot {
+            owner: index,
+            state: Filling::Empty,
+            filler: 0,
+            storage: None,
+            shown: None,
+            recorded: None,
+        });
         let entry = self.entry_mut(index);
         entry.flags.set(Flags::SLOT, true);
         if entry.op == Op::Leaf {
@@ -81,6 +90,16 @@ impl Tape {
 
     pub fn slot_mut(&mut self, slot: usize) -> &mut Slot {
         &mut self.slots[slot]
+    }
+
+    /// Leaves the slots that a failed sweep of `level` was filling as they were: empty. Found by search, because user code
+    /// may have ended scopes, and their slots with them.
+    pub fn abandon_slots(&mut self, level: usize) {
+        for slot in &mut self.slots {
+            if slot.state == Filling::Partial && slot.filler >= level {
+                slot.state = Filling::Empty;
+            }
+        }
     }
 
     /// The slot's buffer, in the level of its owner.

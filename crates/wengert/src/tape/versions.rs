@@ -94,7 +94,7 @@ impl Tape {
             InPlace,
             "backward: `{}` needs the value of a tensor of shape {:?} that was overwritten in place after it was used; \
              write to a copy, or use the out-of-place form",
-            self.entry(reader).op.name(),
+            self.name(self.entry(reader)),
             self.layout(index).shape()
         ))
     }

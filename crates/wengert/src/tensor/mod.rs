@@ -172,6 +172,7 @@ twins! {
         pub fn requires_grad_ | try_requires_grad_(self, requires_grad: bool) -> TensorBase<E> {
             tape::with(|tape| {
                 let index = tape.resolve(self.handle())?;
+                let name = tape.name(tape.entry(index));
                 let entry = tape.entry_mut(index);
                 if is_computed(entry) {
                     if requires_grad {
@@ -181,7 +182,7 @@ twins! {
                         Grad,
                         "requires_grad_: you can only change requires_grad flags of leaf tensors, and this one was computed by \
                          `{}`; use `detach()`",
-                        entry.op.name()
+                        name
                     ));
                 }
                 if entry.op != Op::Leaf {

@@ -94,7 +94,7 @@ fn check_leaf(tape: &Tape, index: u32) -> Result<()> {
             "update: only leaves are changed from their gradients, and this tensor of shape {:?} was computed by `{}`; use \
              `detach()`",
             tape.layout(index).shape(),
-            entry.op.name()
+            tape.name(entry)
         ));
     }
     check_overlap("update", tape.layout(index))

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod bad_input;
+mod custom;
 mod handles;
 mod inspect;
 mod number;
