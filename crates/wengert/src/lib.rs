@@ -29,6 +29,7 @@ mod custom;
 mod display;
 mod element;
 mod error;
+pub mod func;
 #[allow(clippy::should_implement_trait, reason = "PyTorch's names; the operators are implemented too")]
 mod ops;
 mod random;
@@ -40,11 +41,12 @@ mod tensor;
 mod trace;
 
 pub use anomaly::{DetectAnomaly, detect_anomaly, is_anomaly_enabled, try_detect_anomaly};
-pub use autograd::{GradOptions, grad, grad_with, jvp, try_jvp};
+pub use autograd::{GradOptions, Outputs, Seeds, grad, grad_with};
 pub use custom::{Context, Function, Tensors};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
+pub use func::{jvp, try_jvp};
 /// The traits that make a tensor of one element a number of generic code, in the version that this crate implements.
 pub use num_traits;
 pub use ops::elementwise::{IntoOperand, Operand, pow, xlogy};

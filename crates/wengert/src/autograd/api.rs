@@ -1,10 +1,12 @@
 //! Gradients as PyTorch's users ask for them.
 
+use smallvec::SmallVec;
+
 use super::Sweep;
 use super::sweep::check_root;
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins, unwrap};
-use crate::tape::{self, Flags, Scope};
+use crate::tape::{self, Flags, Handle, Scope};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -68,22 +70,89 @@ pub fn grad<E: FloatElement>(output: TensorBase<E>, inputs: &[TensorBase<E>]) ->
     grads.into_iter().map(|grad| grad.expect("unused inputs are an error by default")).collect()
 }
 
-/// The gradients of `output` with respect to `inputs`, by a vector-Jacobian product with `seed` (of the output's shape; 1 by
-/// default for a single element).
+/// What can be given to [`grad_with`] as outputs: a tensor, or several.
+pub trait Outputs<E> {
+    /// The tensors.
+    fn outputs(&self) -> &[TensorBase<E>];
+}
+impl<E> Outputs<E> for TensorBase<E> {
+    fn outputs(&self) -> &[TensorBase<E>] {
+        std::slice::from_ref(self)
+    }
+}
+impl<E> Outputs<E> for &[TensorBase<E>] {
+    fn outputs(&self) -> &[TensorBase<E>] {
+        self
+    }
+}
+impl<E> Outputs<E> for &Vec<TensorBase<E>> {
+    fn outputs(&self) -> &[TensorBase<E>] {
+        self
+    }
+}
+impl<E, const N: usize> Outputs<E> for &[TensorBase<E>; N] {
+    fn outputs(&self) -> &[TensorBase<E>] {
+        &self[..]
+    }
+}
+
+/// What can be given to [`grad_with`] as seeds: one for a single output, or one for each; `None` is 1, for an output of a single
+/// element.
+pub trait Seeds<E> {
+    /// The seeds; `None` for the default everywhere.
+    fn seeds(&self) -> Option<&[Option<TensorBase<E>>]>;
+}
+impl<E> Seeds<E> for Option<TensorBase<E>> {
+    fn seeds(&self) -> Option<&[Option<TensorBase<E>>]> {
+        self.is_some().then_some(std::slice::from_ref(self))
+    }
+}
+impl<E> Seeds<E> for &[Option<TensorBase<E>>] {
+    fn seeds(&self) -> Option<&[Option<TensorBase<E>>]> {
+        Some(self)
+    }
+}
+impl<E> Seeds<E> for &Vec<Option<TensorBase<E>>> {
+    fn seeds(&self) -> Option<&[Option<TensorBase<E>>]> {
+        Some(self)
+    }
+}
+impl<E, const N: usize> Seeds<E> for &[Option<TensorBase<E>>; N] {
+    fn seeds(&self) -> Option<&[Option<TensorBase<E>>]> {
+        Some(&self[..])
+    }
+}
+
+/// The gradients of the sum of `outputs`, each multiplied by its seed (of its shape; 1 by default for a single element), with
+/// respect to `inputs`: one vector-Jacobian product.
+///
+/// ```
+/// # use wengert::{grad_with, GradOptions, Tensor};
+/// let x = Tensor::new([1.0, 2.0]).requires_grad_(true);
+/// let (y, total) = (x * x, x.sum());
+/// let seed = Tensor::new([1.0, 10.0]);
+/// let one = grad_with(y, &[x], Some(seed), GradOptions::default())?;
+/// assert_eq!(one[0].unwrap().to_vec(), [2.0, 40.0]);
+/// // Of several tensors at once: with a seed for each, or `None` if each has a single element.
+/// let both = grad_with(&[y, total], &[x], &[Some(seed), None], GradOptions::default())?;
+/// assert_eq!(both[0].unwrap().to_vec(), [3.0, 41.0]);
+/// # Ok::<(), wengert::Error>(())
+/// ```
 ///
 /// # Errors
-/// An input that does not require a gradient or, without `allow_unused`, that the output does not depend on; a seed of
-/// another shape; no seed for an output of several elements.
+/// An output or input that does not require a gradient; without `allow_unused`, an input that no output depends on; a seed of
+/// another shape; no seed for an output of several elements; as many seeds as outputs are needed, or none.
 #[track_caller]
 pub fn grad_with<E: FloatElement>(
-    output: TensorBase<E>,
+    outputs: impl Outputs<E>,
     inputs: &[TensorBase<E>],
-    seed: Option<TensorBase<E>>,
+    seeds: impl Seeds<E>,
     options: GradOptions,
 ) -> Result<Vec<Option<TensorBase<E>>>> {
     let _line = trace::note();
+    let (outputs, seeds) = (outputs.outputs(), seeds.seeds());
     tape::all_or_nothing(|| {
-        let seed = check_root("grad", output, seed)?;
+        let roots = roots(outputs, seeds)?;
         for (k, input) in inputs.iter().enumerate() {
             if !tape::with(|tape| Ok(tape.check(input.handle()).map(|i| tape.entry(i).flags.has(Flags::GRAD))))?? {
                 return Err(error!(
@@ -94,7 +163,7 @@ pub fn grad_with<E: FloatElement>(
             }
         }
         let wanted: Vec<_> = inputs.iter().map(|input| input.handle()).collect();
-        let found = Sweep::capture(&[(output.handle(), seed.handle())], &wanted, options.create_graph)?;
+        let found = Sweep::capture(&roots, &wanted, options.create_graph)?;
         if !options.allow_unused
             && let Some(k) = found.iter().position(Option::is_none)
         {
@@ -106,4 +175,26 @@ pub fn grad_with<E: FloatElement>(
         }
         Ok(found.into_iter().map(|handle| handle.map(TensorBase::from_handle)).collect())
     })
+}
+
+/// The outputs with their seeds.
+fn roots<E: FloatElement>(
+    outputs: &[TensorBase<E>],
+    seeds: Option<&[Option<TensorBase<E>>]>,
+) -> Result<SmallVec<[(Handle, Handle); 4]>> {
+    if let Some(seeds) = seeds
+        && seeds.len() != outputs.len()
+    {
+        return Err(error!(
+            Shape,
+            "grad: {} seeds were given for {} outputs; give one for each (`None` is 1), or none at all",
+            seeds.len(),
+            outputs.len()
+        ));
+    }
+    let with_seed = |(k, &output): (usize, &TensorBase<E>)| {
+        let seed = check_root("grad", output, seeds.and_then(|seeds| seeds[k]))?;
+        Ok((output.handle(), seed.handle()))
+    };
+    outputs.iter().enumerate().map(with_seed).collect()
 }

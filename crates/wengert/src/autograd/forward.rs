@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::rule::{attrs, saved};
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::{Result, error, unwrap};
+use crate::error::Result;
 use crate::ops::{Op, elementwise};
 use crate::shape::Shape;
 use crate::tape::{self, Flags, Handle};
@@ -88,81 +88,26 @@ impl<E: FloatElement> Forward<'_, E> {
     }
 }
 
-/// The value of `f` at `primals` and its directional derivative along `tangents`: the Jacobian-vector product, by one forward
-/// sweep over what `f` records.
-///
-/// ```
-/// # use wengert::{jvp, Tensor64};
-/// let x = Tensor64::from_slice(&[1.0, 2.0], [2]);
-/// let v = Tensor64::from_slice(&[1.0, 0.0], [2]);
-/// let (y, dy) = jvp(|x| (x[0] * x[0]).sum(), &[x], &[v]);
-/// assert_eq!((y.item(), dy.item()), (5.0, 2.0));
-/// ```
-///
-/// # Panics
-/// If a tangent's shape is not its primal's, or `f` panics.
-#[track_caller]
-pub fn jvp<E: FloatElement>(
-    f: impl FnOnce(&[TensorBase<E>]) -> TensorBase<E>,
-    primals: &[TensorBase<E>],
-    tangents: &[TensorBase<E>],
-) -> (TensorBase<E>, TensorBase<E>) {
-    unwrap(try_jvp(f, primals, tangents))
-}
-
-/// [`jvp`], with the error returned.
-///
-/// # Errors
-/// As many tangents as primals are needed, of the same shapes; a derivative that needs a value which `f` overwrote.
-pub fn try_jvp<E: FloatElement>(
-    f: impl FnOnce(&[TensorBase<E>]) -> TensorBase<E>,
-    primals: &[TensorBase<E>],
-    tangents: &[TensorBase<E>],
-) -> Result<(TensorBase<E>, TensorBase<E>)> {
-    if primals.len() != tangents.len() {
-        return Err(error!(
-            Shape,
-            "jvp: {} primals and {} tangents were given; each primal needs one",
-            primals.len(),
-            tangents.len()
-        ));
+/// Pushes tangents along the entries from `start` on: `seeds` are entries there with their tangents. Gives the tangents of
+/// `outputs`, `None` where no path leads. They are recorded if the current mode is to record.
+pub(crate) fn push(
+    start: u32,
+    seeds: &[(Handle, Handle)],
+    outputs: &[Handle],
+) -> Result<SmallVec<[Option<Handle>; 4]>> {
+    let mut ends = SmallVec::<[u32; 4]>::new();
+    for &output in outputs {
+        ends.push(tape::with(|tape| tape.resolve(output))?);
     }
-    for (k, (x, v)) in primals.iter().zip(tangents).enumerate() {
-        if x.try_shape()? != v.try_shape()? {
-            return Err(error!(Shape, "jvp: tangent {k} has shape {:?}, its primal {:?}", v.shape(), x.shape()));
+    let end = ends.iter().map(|&last| last + 1).max().unwrap_or(start).max(start);
+    let mut tangents: Vec<Option<Handle>> = vec![None; (end - start) as usize];
+    for &(input, tangent) in seeds {
+        let index = tape::with(|tape| tape.check(input))?;
+        if let Some(place) = tangents.get_mut((index - start) as usize) {
+            *place = Some(tangent);
         }
     }
-    tape::enable_grad(|| {
-        let start = tape::with(|tape| Ok(tape.len()))?;
-        let tracked = primals.iter().map(|&x| track(x)).collect::<Result<Vec<_>>>()?;
-        let y = f(&tracked);
-        let dy = sweep(start, &tracked, tangents, y)?;
-        Ok((y, dy))
-    })
-}
-
-/// `x` as an entry of the current scope that derivatives flow through.
-fn track<E: FloatElement>(x: TensorBase<E>) -> Result<TensorBase<E>> {
-    let again = x.try_reshape(&x.try_shape()?)?;
-    tape::with(|tape| {
-        tape.entry_mut(again.handle().index).flags.set(Flags::GRAD, true);
-        Ok(again)
-    })
-}
-
-/// Pushes the tangents of `tracked` along the entries from `start` on, to `y`.
-fn sweep<E: FloatElement>(
-    start: u32,
-    tracked: &[TensorBase<E>],
-    directions: &[TensorBase<E>],
-    y: TensorBase<E>,
-) -> Result<TensorBase<E>> {
-    let end = tape::with(|tape| tape.resolve(y.handle()))?;
-    let mut tangents: Vec<Option<Handle>> = vec![None; (end + 1).saturating_sub(start) as usize];
-    for (x, v) in tracked.iter().zip(directions) {
-        tangents[(x.handle().index - start) as usize] = Some(v.handle());
-    }
-    for index in start..=end {
+    for index in start..end {
         let (op, dtype, tracked) = tape::with(|tape| {
             let entry = tape.entry(index);
             Ok((entry.op, entry.dtype, entry.flags.has(Flags::GRAD)))
@@ -175,10 +120,7 @@ fn sweep<E: FloatElement>(
             _ => tangent_of::<f64>(index, op, start, &tangents)?.map(|t| t.handle()),
         };
     }
-    match end.checked_sub(start).and_then(|place| tangents[place as usize]) {
-        Some(tangent) => Ok(TensorBase::from_handle(tangent)),
-        None => y.try_zeros_like(),
-    }
+    Ok(ends.iter().map(|&last| last.checked_sub(start).and_then(|place| tangents[place as usize])).collect())
 }
 
 fn tangent_of<E: FloatElement>(
@@ -195,12 +137,13 @@ fn tangent_of<E: FloatElement>(
         Op::Structured(op) if (0..cx.len()).any(|k| cx.has_tangent(k)) => op.tangent(&cx).map(Some),
         Op::Structured(_) | Op::Custom => Ok(None),
         Op::Elementwise(op) => {
-            let products = tape::with(|tape| Ok(elementwise::differentiable(tape, index, op)))?;
+            let tangent = |operand: u32| operand.checked_sub(start).and_then(|place| tangents[place as usize]);
+            let products =
+                tape::with(|tape| elementwise::moving(tape, index, op, |operand| tangent(operand).is_some()))?;
             let shape = cx.value_shape()?;
             let mut total: Option<TensorBase<E>> = None;
             for product in products {
-                let place = product.operand.checked_sub(start);
-                let Some(handle) = place.and_then(|place| tangents[place as usize]) else { continue };
+                let handle = tangent(product.operand).expect("an operand that moves");
                 let along = TensorBase::from_handle(handle).stretched(&shape)?;
                 let term = elementwise::recorded(index, op, product.rule, along)?.stretched(&shape)?;
                 total = Some(match total {

@@ -6,8 +6,7 @@ mod rule;
 mod sweep;
 mod watch;
 
-pub use self::api::{GradOptions, grad, grad_with};
-pub(crate) use self::forward::Forward;
-pub use self::forward::{jvp, try_jvp};
+pub use self::api::{GradOptions, Outputs, Seeds, grad, grad_with};
+pub(crate) use self::forward::{Forward, push};
 pub(crate) use self::rule::{Backward, saved};
 pub(crate) use self::sweep::{Sweep, trim};

@@ -44,17 +44,32 @@ pub(super) enum Adjoint {
 enum Purpose {
     /// All leaves that it reaches, into their slots.
     Accumulate,
-    /// These entries.
-    Capture { wanted: SmallVec<[u32; 4]>, found: SmallVec<[Option<Adjoint>; 4]> },
+    /// Some entries.
+    Capture(Capture),
 }
+
+/// Entries whose gradients are asked for.
+#[derive(Default)]
+struct Capture {
+    wanted: SmallVec<[u32; 4]>,
+    found: SmallVec<[Option<Adjoint>; 4]>,
+    /// `wanted` in ascending order, with places in it.
+    order: SmallVec<[(u32, u32); 4]>,
+    /// The lowest of `wanted`: no path leads through entries before it.
+    low: u32,
+}
+
+/// In [`Lists::reach`]: the entry is wanted; a wanted one lies below it.
+const WANTED: u8 = 1;
+const ON_PATH: u8 = 2;
 
 /// The lists of a sweep. Each thread keeps them for its next one, so that in a steady state nothing is allocated.
 #[derive(Default)]
 struct Lists {
     /// By entry; all `None` between sweeps.
     adjoints: Vec<Adjoint>,
-    /// To capture: whether a wanted entry lies below, by entry up to the root.
-    needed: Vec<bool>,
+    /// To capture: how the entries from [`Capture::low`] up to the root have to do with the wanted ones.
+    reach: Vec<u8>,
     /// Slots that this sweep stores into.
     filling: Vec<usize>,
     /// What is added to other slots at the end.
@@ -99,30 +114,11 @@ impl Sweep {
         wanted: &[Handle],
         recorded: bool,
     ) -> Result<SmallVec<[Option<Handle>; 4]>> {
-        let found = SmallVec::from_elem(None, wanted.len());
-        let mut sweep = Self::new(recorded, Purpose::Capture { wanted: SmallVec::new(), found });
-        tape::with(|tape| sweep.reach(tape, roots, wanted))?;
-        sweep.run_in_scope(roots)
-    }
-
-    /// Notes which entries are wanted, and which up to the roots have one of them below them, or are one.
-    fn reach(&mut self, tape: &mut Tape, roots: &[(Handle, Handle)], handles: &[Handle]) -> Result<()> {
-        let Purpose::Capture { wanted, .. } = &mut self.purpose else { return Ok(()) };
-        for &handle in handles {
-            wanted.push(tape.resolve(handle)?);
-        }
-        let mut top = 0;
-        for &(root, _) in roots {
-            top = top.max(tape.resolve(root)?);
-        }
-        let needed = &mut self.lists.needed;
-        needed.clear();
-        for index in 0..=top {
-            let below = || tape.operands(index).iter().any(|&operand| needed[operand as usize]);
-            let here = wanted.contains(&index) || below();
-            needed.push(here);
-        }
-        Ok(())
+        let mut capture = Capture { found: SmallVec::from_elem(None, wanted.len()), ..Capture::default() };
+        let mut lists = LISTS.take();
+        tape::with(|tape| reach(tape, roots, wanted, &mut capture, &mut lists.reach))?;
+        let purpose = Purpose::Capture(capture);
+        Self { recorded, purpose, pending: 0, level: 0, lists }.run_in_scope(roots)
     }
 
     /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
@@ -136,10 +132,10 @@ impl Sweep {
             let _scratch = Scope::enter();
             self.run(roots)?;
         }
-        let Purpose::Capture { wanted, found, .. } = &mut self.purpose else { return Ok(SmallVec::new()) };
-        let found = std::mem::take(found);
+        let Purpose::Capture(capture) = &mut self.purpose else { return Ok(SmallVec::new()) };
+        let found = std::mem::take(&mut capture.found);
         tape::with(|tape| {
-            wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect()
+            capture.wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect()
         })
     }
 
@@ -187,8 +183,14 @@ impl Sweep {
         tape.entry(operand).flags.has(Flags::GRAD)
             && match &self.purpose {
                 Purpose::Accumulate => true,
-                Purpose::Capture { .. } => self.lists.needed[operand as usize],
+                Purpose::Capture(capture) => self.reached(capture, operand) != 0,
             }
+    }
+
+    /// How entry `index` has to do with the wanted ones.
+    fn reached(&self, capture: &Capture, index: u32) -> u8 {
+        let place = index.checked_sub(capture.low);
+        place.and_then(|place| self.lists.reach.get(place as usize)).copied().unwrap_or(0)
     }
 
     /// Passes entry `index`, whose adjoint is complete.
@@ -213,16 +215,20 @@ impl Sweep {
 
     /// Hands a complete adjoint to the slot or the caller that waits for it.
     fn deliver<E: FloatElement>(&mut self, index: u32, op: Op, adjoint: Adjoint) -> Result<()> {
-        if let Purpose::Capture { wanted, .. } = &self.purpose {
-            let places: SmallVec<[usize; 2]> =
-                wanted.iter().enumerate().filter(|&(_, &entry)| entry == index).map(|(place, _)| place).collect();
+        if let Purpose::Capture(capture) = &self.purpose {
+            if self.reached(capture, index) & WANTED == 0 {
+                return Ok(());
+            }
+            let from = capture.order.partition_point(|&(entry, _)| entry < index);
+            let here = capture.order[from..].iter().take_while(|&&(entry, _)| entry == index);
+            let places: SmallVec<[u32; 4]> = here.map(|&(_, place)| place).collect();
             for place in places {
                 let kept = match adjoint {
                     Adjoint::Block(_) => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level - 1))?,
                     other => other,
                 };
-                if let Purpose::Capture { found, .. } = &mut self.purpose {
-                    found[place] = Some(kept);
+                if let Purpose::Capture(capture) = &mut self.purpose {
+                    capture.found[place as usize] = Some(kept);
                 }
             }
             return Ok(());
@@ -408,6 +414,40 @@ impl Drop for Sweep {
         // An error means that the thread is ending, and the lists with it.
         let _ = LISTS.try_with(|kept| kept.set(lists));
     }
+}
+
+/// Notes which entries are wanted, and which up to the roots have one of them below them.
+fn reach(
+    tape: &mut Tape,
+    roots: &[(Handle, Handle)],
+    handles: &[Handle],
+    capture: &mut Capture,
+    reach: &mut Vec<u8>,
+) -> Result<()> {
+    for (place, &handle) in handles.iter().enumerate() {
+        let index = tape.resolve(handle)?;
+        capture.wanted.push(index);
+        capture.order.push((index, place as u32));
+    }
+    capture.order.sort_unstable();
+    let mut end = 0;
+    for &(root, _) in roots {
+        end = end.max(tape.resolve(root)? + 1);
+    }
+    let low = capture.order.first().map_or(end, |&(lowest, _)| lowest);
+    capture.low = low;
+    reach.clear();
+    reach.resize(end.saturating_sub(low) as usize, 0);
+    for &index in capture.wanted.iter().filter(|&&index| index < end) {
+        reach[(index - low) as usize] = WANTED;
+    }
+    for index in low..end {
+        let reached = |of: u32| of >= low && reach[(of - low) as usize] != 0;
+        if tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, reached) {
+            reach[(index - low) as usize] |= ON_PATH;
+        }
+    }
+    Ok(())
 }
 
 /// A captured gradient as a tensor of the caller's scope.

@@ -21,8 +21,9 @@
 //!   back the block that it lent.
 //! * *Private until published.* [`Fresh`] lends the only reference to a new block; a [`Storage`] exists after it is gone.
 //! * *Alive.* A `Storage` or `Ref` is used only through an entry of the tape, and entries go before their level is reset
-//!   ([`super::Tape`]'s `rewind` and `restart` are the only callers of [`Arena::leave`] and [`Arena::clear`]). Debug builds check
-//!   that the address lies in a level in use.
+//!   ([`super::Tape`]'s `rewind` and `restart` are the only callers of [`Arena::leave`] and [`Arena::clear`]). When a scope's
+//!   entries become its parent's ([`super::Tape`]'s `merge`, the only caller of [`Arena::join`]), its level moves into the
+//!   parent's and is reset with that. Debug builds check that the address lies in a level in use.
 
 use std::alloc::Layout as MemoryLayout;
 use std::any::TypeId;
@@ -41,6 +42,8 @@ const ALIGN: usize = 64;
 /// The size of the first slab for blocks, and for other values.
 const FIRST_BLOCKS: usize = 16 << 10;
 const FIRST_VALUES: usize = 4 << 10;
+/// The same for levels that take the place of one that was adopted: there may be thousands.
+const FIRST_SMALL: usize = 1 << 10;
 /// Slabs double up to this size; larger ones are made to measure.
 const MAX_DOUBLING: usize = 16 << 20;
 
@@ -233,11 +236,17 @@ impl Region {
 struct Level {
     blocks: Region,
     values: Region,
+    /// Levels of scopes inside, which ended and left their blocks to this one. Nothing is taken from them any more.
+    adopted: Vec<Level>,
 }
 
 impl Level {
     fn new() -> Self {
-        Self { blocks: Region::new(FIRST_BLOCKS, true), values: Region::new(FIRST_VALUES, false) }
+        Self::starting_with(FIRST_BLOCKS, FIRST_VALUES)
+    }
+
+    fn starting_with(blocks: usize, values: usize) -> Self {
+        Self { blocks: Region::new(blocks, true), values: Region::new(values, false), adopted: Vec::new() }
     }
 
     fn reset(&mut self) {
@@ -252,12 +261,27 @@ impl Level {
     fn reserved(&self) -> usize {
         self.blocks.reserved.get() + self.values.reserved.get()
     }
+
+    /// Whether one of the regions that `of` gives, its own or an adopted level's, contains `place`.
+    fn contains(&self, of: fn(&Self) -> &Region, place: NonNull<u8>) -> bool {
+        of(self).contains(place) || self.adopted.iter().any(|level| level.contains(of, place))
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Aside {
+    reserved: usize,
+    used: usize,
 }
 
 /// The levels, of which `depth + 1` are in use.
 pub(crate) struct Arena {
     levels: Vec<Level>,
     depth: usize,
+    /// Levels that were adopted in an earlier round, kept for the next ones.
+    spare: Vec<Level>,
+    /// Bytes that spare and adopted levels reserve, and that adopted ones hold in blocks and values.
+    aside: Aside,
     /// The most bytes to reserve.
     pub budget: usize,
     /// Bytes that the tape has reserved elsewhere, which count too.
@@ -266,7 +290,8 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub fn new() -> Self {
-        Self { levels: vec![Level::new()], depth: 0, budget: usize::MAX, besides: 0 }
+        let (spare, aside) = (Vec::new(), Aside::default());
+        Self { levels: vec![Level::new()], depth: 0, spare, aside, budget: usize::MAX, besides: 0 }
     }
 
     /// The level that new blocks come from.
@@ -285,28 +310,69 @@ impl Arena {
     /// Ends the current level: its blocks are gone, its memory is kept for the next round.
     pub fn leave(&mut self) {
         assert!(self.depth > 0, "the outermost level stays");
-        self.levels[self.depth].reset();
+        self.clear();
         self.depth -= 1;
+    }
+
+    /// Ends the current level and keeps its blocks: the level below adopts them.
+    pub fn join(&mut self) {
+        assert!(self.depth > 0, "the outermost level stays");
+        let fresh = match self.spare.pop() {
+            Some(level) => {
+                self.aside.reserved -= level.reserved();
+                level
+            }
+            None => Level::starting_with(FIRST_SMALL, FIRST_SMALL),
+        };
+        let level = std::mem::replace(&mut self.levels[self.depth], fresh);
+        self.depth -= 1;
+        self.aside.reserved += level.reserved();
+        self.aside.used += level.used();
+        self.levels[self.depth].adopted.push(level);
     }
 
     /// Forgets the blocks of the current level and stays in it.
     pub fn clear(&mut self) {
-        self.levels[self.depth].reset();
+        let level = &mut self.levels[self.depth];
+        level.reset();
+        if !level.adopted.is_empty() {
+            self.clear_adopted_slow();
+        }
+    }
+
+    /// Makes the levels that the current one adopted spare, so that the first is the next to be used: rounds that do the same
+    /// find levels of the size that they need.
+    #[cold]
+    fn clear_adopted_slow(&mut self) {
+        let mut adopted = std::mem::take(&mut self.levels[self.depth].adopted);
+        while let Some(mut level) = adopted.pop() {
+            adopted.append(&mut level.adopted);
+            self.aside.reserved -= level.reserved();
+            self.aside.used -= level.used();
+            level.reset();
+            self.aside.reserved += level.reserved();
+            self.spare.push(level);
+        }
+        // Its room is for the next round.
+        self.levels[self.depth].adopted = adopted;
     }
 
     /// Bytes in blocks, of all levels in use.
     pub fn used(&self) -> usize {
-        self.levels[..=self.depth].iter().map(Level::used).sum()
+        self.aside.used + self.levels[..=self.depth].iter().map(Level::used).sum::<usize>()
     }
 
     /// Bytes taken from the system.
     pub fn reserved(&self) -> usize {
-        self.besides + self.levels.iter().map(Level::reserved).sum::<usize>()
+        self.besides + self.aside.reserved + self.levels.iter().map(Level::reserved).sum::<usize>()
     }
 
     /// Gives the memory of levels that are not in use back to the system.
     pub fn trim(&mut self) {
         self.levels.truncate(self.depth + 1);
+        for level in std::mem::take(&mut self.spare) {
+            self.aside.reserved -= level.reserved();
+        }
     }
 
     /// Room for `bytes` at a multiple of `align`, and `header` bytes before it.
@@ -372,7 +438,7 @@ impl Arena {
     #[inline]
     fn header(&self, storage: Storage) -> &Header {
         debug_assert!(
-            self.levels[..=self.depth].iter().rev().any(|level| level.blocks.contains(storage.0)),
+            self.levels[..=self.depth].iter().rev().any(|level| level.contains(|level| &level.blocks, storage.0)),
             "a block of a scope that has ended"
         );
         // SAFETY: *Alive*; the header was written by `alloc_at` and changes through cells only.
@@ -476,7 +542,7 @@ impl Arena {
     }
 
     fn has_value(&self, place: NonNull<u8>) -> bool {
-        self.levels[..=self.depth].iter().rev().any(|level| level.values.contains(place))
+        self.levels[..=self.depth].iter().rev().any(|level| level.contains(|level| &level.values, place))
     }
 }
 

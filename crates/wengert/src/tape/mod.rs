@@ -33,7 +33,7 @@ pub(crate) use self::entry::{Entry, Flags, Meta};
 pub(crate) use self::escape::{Escape, Passed, ScopeExit};
 use self::nodes::Nodes;
 pub(crate) use self::nodes::{Node, with_forgetting};
-pub(crate) use self::scope::{Frame, NoGrad, Recording, Scope, enable_grad, guarded};
+pub(crate) use self::scope::{Frame, NoGrad, Recording, Scope, guarded};
 pub(crate) use self::slots::{Filling, Slot};
 use self::stats::Stats;
 use self::versions::Version;
@@ -356,6 +356,52 @@ impl Tape {
         if let Some(place) = self.frames.iter().rposition(|frame| frame.id == id) {
             while self.frames.len() > place + 1 {
                 self.rewind();
+            }
+        }
+    }
+
+    /// Ends the scope `id`, and keeps its entries as if its parent had recorded them; what scopes inside of it recorded is
+    /// forgotten. Nothing happens if it has ended already.
+    pub(crate) fn merge(&mut self, id: u32) {
+        self.rewind_to(id);
+        if self.scope_id() == id && self.frames.len() > 1 {
+            let frame = self.frames.pop().expect("more than one");
+            self.grad_enabled = frame.grad_enabled;
+            self.arena.join();
+        }
+    }
+
+    /// Whether `holds` is true of an operand of entry `index` that is a tensor.
+    pub(crate) fn any_operand(&self, index: u32, holds: impl Fn(u32) -> bool) -> bool {
+        let entry = self.entry(index);
+        match entry.op {
+            Op::Leaf => false,
+            _ if entry.flags.has(Flags::LIST) => {
+                self.arena.get_list(self.meta(index).operands).iter().any(|&operand| holds(operand))
+            }
+            op => {
+                (!entry.flags.has(Flags::CONST_A) && holds(entry.a))
+                    || (op.is_binary() && !entry.flags.has(Flags::CONST_B) && holds(entry.b))
+            }
+        }
+    }
+
+    /// Whether a derivative flows from before entry `start` into one from `start` on.
+    pub(crate) fn flows_across(&self, start: u32) -> bool {
+        (start..self.len).any(|index| {
+            self.entry(index).flags.has(Flags::GRAD)
+                && self.any_operand(index, |of| of < start && self.entry(of).flags.has(Flags::GRAD))
+        })
+    }
+
+    /// Lets derivatives flow through the entries from `start` on only where one flows into an operand: forgets that inputs
+    /// of a derivative that is done were tracked.
+    pub(crate) fn settle(&mut self, start: u32) {
+        for index in start..self.len {
+            let entry = self.entry(index);
+            if entry.op != Op::Leaf && entry.flags.has(Flags::GRAD) {
+                let flows = self.any_operand(index, |of| self.entry(of).flags.has(Flags::GRAD));
+                self.entry_mut(index).flags.set(Flags::GRAD, flows);
             }
         }
     }

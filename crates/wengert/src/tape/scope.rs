@@ -81,7 +81,7 @@ impl Scope {
     }
 
     /// Ends the scope and keeps `value`: its tensors are copied out as leaves of the parent scope.
-    fn leave<R: Escape>(self, value: R) -> R {
+    pub(crate) fn leave<R: Escape>(self, value: R) -> R {
         unwrap(self.leave_with(|exit| Ok(value.escape(exit))))
     }
 
@@ -95,6 +95,16 @@ impl Scope {
         drop(self);
         exit.finish();
         Ok(value)
+    }
+}
+
+impl Scope {
+    /// Ends the scope and keeps what it recorded, as if its parent had.
+    pub(crate) fn merge(self) -> Result<()> {
+        with_forgetting(|tape| {
+            tape.merge(self.id);
+            Ok(())
+        })
     }
 }
 

@@ -184,11 +184,12 @@ fn everything(f: fn(&[T]) -> T, x: &[T], along: &[T]) -> Vec<T> {
             break;
         }
     }
-    let (y, dy) = jvp(f, &x, along);
+    let (y, dy) = jvp(|x: Vec<T>| f(&x), x.clone(), along.to_vec());
     found.extend([y, dy]);
-    if dy.requires_grad() {
-        found.extend(filled(grad_with(dy.sum(), &x, None, again).unwrap()));
-    }
+    found.extend(filled(match dy.requires_grad() {
+        true => grad_with(dy.sum(), &x, None, again).unwrap(),
+        false => vec![None; x.len()],
+    }));
     found
 }
 
@@ -366,7 +367,7 @@ fn backward_may_use_the_whole_library() {
             let x = x.detach().copy().requires_grad_(true);
             (x * 2.0).sum().backward();
             let again = x.detach().copy().requires_grad_(true);
-            let (_, t) = jvp(|x| x[0] * 2.0, &[again], &[again.ones_like()]);
+            let (_, t) = jvp(|x| x * 2.0, again, again.ones_like());
             assert_eq!(x.grad().unwrap().to_vec(), t.to_vec());
             // Another application, and a sweep that reaches the leaf that is being filled.
             Exponential { scale: 1.0 }.apply(w * 0.0).sum().backward();
@@ -549,13 +550,13 @@ fn what_has_no_second_derivative_is_refused_by_name() {
         assert_eq!(error.kind(), ErrorKind::Grad);
     };
     let second = |f: fn(T) -> T| f(x).sum().try_backward_create_graph().unwrap_err();
-    let forward = |f: fn(T) -> T| wengert::try_jvp(|x| f(x[0]), &[x], &[x]).unwrap_err();
+    let forward = |f: fn(T) -> T| wengert::try_jvp(f, x, x).unwrap_err();
     refuse("reciprocal_by_hand: `create_graph` needs the derivative of `backward`", second(|x| Opaque.apply(x)));
     refuse("reciprocal_by_hand: there is no tangent rule", forward(|x| Opaque.apply(x)));
     refuse("Intermediate: the derivative is going to be", second(|x| Intermediate::<false>.apply(x)));
     refuse("Intermediate: the derivative is going to be", forward(|x| Intermediate::<false>.apply(x)));
     // Declared to be a constant, it counts as one.
-    let (_, dy) = jvp(|x| Intermediate::<true>.apply(x[0]), &[x], &[x]);
+    let (_, dy) = jvp(|x| Intermediate::<true>.apply(x), x, x);
     assert_eq!(dy.to_vec(), [0.5, 8.0]);
     let error = Opaque.try_apply(T::zeros([1])).unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Value, "reciprocal_by_hand: there is a zero"));

@@ -2,8 +2,8 @@
 
 use wengert::table::samples;
 use wengert::{
-    BoolTensor, Error, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, grad_with, memory, scope, try_cat,
-    try_jvp, try_stack,
+    BoolTensor, Error, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, func, grad_with, memory, scope, try_cat,
+    try_stack,
 };
 
 use super::bad_input::panic_of;
@@ -74,9 +74,14 @@ const CALLS: &[(&str, Call)] = calls! { x i m;
     x.try_backward_create_graph(),
     grad_with(x, &[], None, GradOptions::default()),
     grad_with(Tensor64::scalar(1.0).requires_grad_(true), &[x], None, GradOptions::default()),
-    try_jvp(|x| x[0], &[x], &[Tensor64::zeros(2)]),
-    try_jvp(|x| x[0], &[Tensor64::zeros(2)], &[x]),
-    try_jvp(|_| x, &[Tensor64::zeros(2)], &[Tensor64::zeros(2)]),
+    func::try_grad(|x| x, x),
+    func::try_grad(|_| x, Tensor64::zeros(2)),
+    func::try_vjp(|x| x, x),
+    func::try_vjp(|_| x, Tensor64::zeros(2)),
+    func::try_linearize(|_| x, Tensor64::zeros(2)),
+    func::try_jvp(|x| x, x, Tensor64::zeros(2)),
+    func::try_jvp(|x| x, Tensor64::zeros(2), x),
+    func::try_jvp(|_| x, Tensor64::zeros(2), Tensor64::zeros(2)),
     x.try_zeros_like(),
     x.try_randn_like(),
     Tensor64::try_bernoulli(x),

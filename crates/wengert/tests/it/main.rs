@@ -3,6 +3,7 @@
 mod anomaly;
 mod bad_input;
 mod custom;
+mod func;
 mod handles;
 mod inspect;
 mod number;

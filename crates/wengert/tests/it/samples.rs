@@ -136,13 +136,13 @@ fn forward_equals_reverse() {
             let smooth = |x: &[Tensor64]| -> Vec<Tensor64> {
                 x.iter().zip(&sample.differentiable).filter(|(_, smooth)| **smooth).map(|(x, _)| *x).collect()
             };
-            let at = |tracked: &[Tensor64]| {
+            let at = |tracked: Vec<Tensor64>| {
                 let mut tracked = tracked.iter();
                 let operand = |(x, smooth): (&Tensor64, &bool)| if *smooth { tracked.next() } else { Some(x) }.copied();
                 let all: Option<Vec<Tensor64>> = x.iter().zip(&sample.differentiable).map(operand).collect();
                 weigh((sample.run)(&all.expect("as many as are differentiable")))
             };
-            jvp(at, &smooth(&x), &smooth(&v)).1.item()
+            jvp(at, smooth(&x), smooth(&v)).1.item()
         });
         assert_close(&sample, "the tangent", &[vec![got]], &[vec![expected]], 1e-10);
     }

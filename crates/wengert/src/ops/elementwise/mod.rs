@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use self::blocks::{Source, for_blocks};
 pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};
-pub(crate) use self::product::{differentiable, products, recorded, sweep};
+pub(crate) use self::product::{moving, products, recorded, sweep};
 pub use self::rows::Elementwise;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};

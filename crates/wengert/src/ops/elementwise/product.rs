@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use wengert_kernels::map;
 
 use super::blocks::{Source, fill, for_blocks, for_short_blocks};
-use super::formula::{Row, Vals};
+use super::formula::{Needs, Row, Vals};
 use super::{BLOCK, Elementwise, Place, places_of, push_number, source_of};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
@@ -31,19 +31,22 @@ pub(crate) fn products(tape: &Tape, index: u32, op: Elementwise) -> Result<Small
         if !tape.entry(operand).flags.has(Flags::GRAD) {
             continue;
         }
-        for (k, &place) in places.iter().enumerate() {
-            if let Place::Entry(read) = place
-                && needs.operand(k)
-            {
-                tape.check_unchanged(read, index)?;
-            }
-        }
-        if needs.value() {
-            tape.check_unchanged(index, index)?;
-        }
+        check_needed(tape, index, &places, needs)?;
         products.push(Product { operand, rule });
     }
     Ok(products)
+}
+
+/// Checks that the values which a product needs are what the entry saw.
+fn check_needed(tape: &Tape, index: u32, places: &[Place], needs: Needs) -> Result<()> {
+    for (k, &place) in places.iter().enumerate() {
+        if let Place::Entry(read) = place
+            && needs.operand(k)
+        {
+            tape.check_unchanged(read, index)?;
+        }
+    }
+    if needs.value() { tape.check_unchanged(index, index) } else { Ok(()) }
 }
 
 /// Adds the vector-Jacobian product of entry `index` with the contiguous `g` to the block `target` (stores, if `first`).
@@ -162,15 +165,23 @@ fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
     Ok(tape.handle(index))
 }
 
-/// All operands that are tensors with a rule, for tangents.
-pub(crate) fn differentiable(tape: &Tape, index: u32, op: Elementwise) -> SmallVec<[Product; 3]> {
+/// The operands of which `moves` is true, for tangents, after checking that the values needed are unchanged.
+pub(crate) fn moving(
+    tape: &Tape,
+    index: u32,
+    op: Elementwise,
+    moves: impl Fn(u32) -> bool,
+) -> Result<SmallVec<[Product; 3]>> {
     let row = op.row();
     let places = places_of(tape, index, row.arity);
-    let with_rule = places.iter().zip(row.needs).enumerate();
-    with_rule
-        .filter_map(|(rule, (&place, needs))| match (place, needs) {
-            (Place::Entry(operand), Some(_)) => Some(Product { operand, rule }),
-            _ => None,
-        })
-        .collect()
+    let mut products = SmallVec::new();
+    for (rule, (&place, needs)) in places.iter().zip(row.needs).enumerate() {
+        if let (Place::Entry(operand), Some(needs)) = (place, needs)
+            && moves(operand)
+        {
+            check_needed(tape, index, &places, needs)?;
+            products.push(Product { operand, rule });
+        }
+    }
+    Ok(products)
 }

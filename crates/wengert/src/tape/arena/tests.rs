@@ -175,3 +175,42 @@ fn debug_builds_notice_what_outlived_its_level() {
     assert!(panics(|| _ = arena.read::<f32>(block)));
     assert!(panics(|| _ = arena.get(value)));
 }
+
+#[test]
+fn an_adopted_level_lives_as_long_as_its_new_owner() {
+    let mut arena = Arena::new();
+    arena.enter();
+    let round = |arena: &mut Arena| {
+        arena.enter();
+        let mut blocks = Vec::new();
+        for k in 0..20u8 {
+            // Levels of levels, with one slab and several.
+            arena.enter();
+            arena.enter();
+            let mut fresh = arena.alloc::<f32>(100 << (k % 6), 0).expect("memory");
+            fresh.slice().fill(f32::from(k));
+            let block = fresh.publish();
+            arena.join();
+            let list = arena.put_list(&[k; 300]).expect("memory");
+            arena.join();
+            blocks.push((f32::from(k), block, list));
+        }
+        for &(k, block, list) in &blocks {
+            assert!(arena.read::<f32>(block).iter().all(|&x| x == k), "no later level wrote there");
+            assert!(arena.get_list(list).iter().all(|&x| f32::from(x) == k));
+        }
+        let used = arena.used();
+        arena.leave();
+        assert!(used > 80_000 && arena.used() == 0, "the owner takes them with it");
+        (arena.reserved(), blocks[0].1)
+    };
+    let outlived = round(&mut arena).1;
+    let reserved = (0..60).map(|_| round(&mut arena).0).fold(0, |_, reserved| reserved);
+    assert_eq!(round(&mut arena).0, reserved, "levels are used again");
+    arena.leave();
+    arena.trim();
+    assert!(arena.reserved() < reserved / 2, "levels that are not in use are given back");
+    if cfg!(debug_assertions) {
+        assert!(panics(|| _ = arena.read::<f32>(outlived)), "debug builds notice what outlived its owner");
+    }
+}

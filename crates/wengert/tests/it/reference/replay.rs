@@ -147,15 +147,15 @@ impl<'a, E: Number> Replay<'a, E> {
     ) {
         for &(output, ..) in smooth {
             let (_, tangent) = jvp(
-                |primals| {
-                    let inputs = self.with_leaves(primals);
+                |primals: Vec<TensorBase<E>>| {
+                    let inputs = self.with_leaves(&primals);
                     match self.call(&inputs).expect("known above")[output] {
                         Value::Float(y) => y,
                         _ => unreachable!("an output with a seed holds floats"),
                     }
                 },
-                leaves,
-                weights,
+                leaves.to_vec(),
+                weights.to_vec(),
             );
             self.compare_or_zero(&format!("jvp {output}"), Some(tangent), &self.case["jvp"][output]);
         }

@@ -218,8 +218,7 @@ fn second_and_higher_derivatives_are_right() {
 #[test]
 fn forward_over_reverse_is_the_second_derivative() {
     let x = Tensor64::scalar(3.0);
-    let slope = |x: &[Tensor64]| recorded(x[0].powi(4), x[0]);
-    let (first, second) = jvp(slope, &[x], &[Tensor64::scalar(1.0)]);
+    let (first, second) = jvp(|x| recorded(x.powi(4), x), x, Tensor64::scalar(1.0));
     assert_close(&[first.item(), second.item()], &[108.0, 108.0]);
 }
 
@@ -367,7 +366,7 @@ fn a_panic_in_user_code_leaves_the_tape_usable() {
         },
         |x| no_grad(|| enable_grad(|| scope(|| panic!("deep, at {}", (x * 2).item())))),
         |x| {
-            jvp(|x| panic!("in jvp, at {}", x[0]), &[x], &[x]);
+            jvp(|x| -> Tensor64 { panic!("in jvp, at {x}") }, x, x);
         },
         |x| x.with_data(|_| panic!("in a reading closure")),
         |x| {
