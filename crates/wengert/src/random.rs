@@ -40,3 +40,28 @@ pub(crate) fn normal_pair(generator: &mut Pcg64Mcg) -> (f64, f64) {
 pub(crate) fn integer(generator: &mut Pcg64Mcg, low: i64, high: i64) -> i64 {
     generator.random_range(low..high)
 }
+
+/// Where a generator stands.
+pub(crate) type State = Pcg64Mcg;
+
+/// Where this thread's generator stands.
+pub(crate) fn state() -> State {
+    with(|generator| generator.clone())
+}
+
+/// While it lives, this thread's generator repeats what it gave from `state` on; then it goes on as if it had not.
+pub(crate) struct Replay {
+    after: State,
+}
+
+impl Replay {
+    pub fn from(state: State) -> Self {
+        Self { after: with(|generator| std::mem::replace(generator, state)) }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        with(|generator| std::mem::swap(generator, &mut self.after));
+    }
+}

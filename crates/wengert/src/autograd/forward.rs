@@ -11,12 +11,53 @@ use crate::shape::Shape;
 use crate::tape::{self, Flags, Handle};
 use crate::tensor::TensorBase;
 
+/// The tangents that a forward sweep has found.
+struct Tangents {
+    /// Of entries before `start`, for a sweep over a recomputation.
+    around: SmallVec<[(u32, Handle); 4]>,
+    /// Of the entries from `start` on.
+    start: u32,
+    list: Vec<Option<Handle>>,
+}
+
+impl Tangents {
+    fn new(start: u32, end: u32) -> Self {
+        Self { around: SmallVec::new(), start, list: vec![None; end.saturating_sub(start) as usize] }
+    }
+
+    /// The tangent of entry `index`, or `None` if it does not depend on the primals.
+    fn get(&self, index: u32) -> Option<Handle> {
+        match index.checked_sub(self.start) {
+            Some(place) => self.list.get(place as usize).copied().flatten(),
+            None => self.around.iter().find(|&&(entry, _)| entry == index).map(|&(_, tangent)| tangent),
+        }
+    }
+
+    /// Passes the entries from `start` to the end of the list.
+    fn pass(&mut self) -> Result<()> {
+        for place in 0..self.list.len() {
+            let index = self.start + place as u32;
+            let (op, dtype, tracked) = tape::with(|tape| {
+                let entry = tape.entry(index);
+                Ok((entry.op, entry.dtype, entry.flags.has(Flags::GRAD)))
+            })?;
+            if op == Op::Leaf || !tracked || self.list[place].is_some() {
+                continue;
+            }
+            self.list[place] = match dtype {
+                DType::F32 => tangent_of::<f32>(index, op, self)?.map(|t| t.handle()),
+                _ => tangent_of::<f64>(index, op, self)?.map(|t| t.handle()),
+            };
+        }
+        Ok(())
+    }
+}
+
 /// One entry being passed by a forward sweep.
 pub(crate) struct Forward<'a, E> {
     index: u32,
     operands: SmallVec<[u32; 4]>,
-    tangents: &'a [Option<Handle>],
-    start: u32,
+    tangents: &'a Tangents,
     element: std::marker::PhantomData<E>,
 }
 
@@ -59,8 +100,7 @@ impl<E: FloatElement> Forward<'_, E> {
 
     /// As [`Self::tangent`], for an operand of another float type.
     pub fn tangent_of<F: FloatElement>(&self, k: usize) -> Option<TensorBase<F>> {
-        let place = self.operands[k].checked_sub(self.start)?;
-        self.tangents.get(place as usize).copied().flatten().map(TensorBase::from_handle)
+        self.tangents.get(self.operands[k]).map(TensorBase::from_handle)
     }
 
     /// The tangent of operand `k`, zeros if it has none.
@@ -69,6 +109,18 @@ impl<E: FloatElement> Forward<'_, E> {
             Some(tangent) => Ok(tangent),
             None => TensorBase::try_zeros(tape::with(|tape| Ok(Shape::of(tape.layout(self.operands[k]).shape())))?),
         }
+    }
+
+    /// The tangents of `outputs`, of which those from `start` on were recorded anew; zeros for one without.
+    pub fn splice(&self, start: u32, outputs: &[TensorBase<E>]) -> Result<SmallVec<[TensorBase<E>; 4]>> {
+        let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?);
+        inner.around = self.operands.iter().filter_map(|&x| Some((x, self.tangents.get(x)?))).collect();
+        inner.pass()?;
+        let of = |y: &TensorBase<E>| match inner.get(tape::with(|tape| tape.resolve(y.handle()))?) {
+            Some(tangent) => Ok(TensorBase::from_handle(tangent)),
+            None => y.try_zeros_like(),
+        };
+        outputs.iter().map(of).collect()
     }
 
     /// The sum of the terms, zeros of the value's shape if there is none.
@@ -100,50 +152,32 @@ pub(crate) fn push(
         ends.push(tape::with(|tape| tape.resolve(output))?);
     }
     let end = ends.iter().map(|&last| last + 1).max().unwrap_or(start).max(start);
-    let mut tangents: Vec<Option<Handle>> = vec![None; (end - start) as usize];
+    let mut tangents = Tangents::new(start, end);
     for &(input, tangent) in seeds {
         let index = tape::with(|tape| tape.check(input))?;
-        if let Some(place) = tangents.get_mut((index - start) as usize) {
+        if let Some(place) = tangents.list.get_mut((index - start) as usize) {
             *place = Some(tangent);
         }
     }
-    for index in start..end {
-        let (op, dtype, tracked) = tape::with(|tape| {
-            let entry = tape.entry(index);
-            Ok((entry.op, entry.dtype, entry.flags.has(Flags::GRAD)))
-        })?;
-        if op == Op::Leaf || !tracked || tangents[(index - start) as usize].is_some() {
-            continue;
-        }
-        tangents[(index - start) as usize] = match dtype {
-            DType::F32 => tangent_of::<f32>(index, op, start, &tangents)?.map(|t| t.handle()),
-            _ => tangent_of::<f64>(index, op, start, &tangents)?.map(|t| t.handle()),
-        };
-    }
-    Ok(ends.iter().map(|&last| last.checked_sub(start).and_then(|place| tangents[place as usize])).collect())
+    tangents.pass()?;
+    Ok(ends.iter().map(|&last| tangents.get(last)).collect())
 }
 
-fn tangent_of<E: FloatElement>(
-    index: u32,
-    op: Op,
-    start: u32,
-    tangents: &[Option<Handle>],
-) -> Result<Option<TensorBase<E>>> {
+fn tangent_of<E: FloatElement>(index: u32, op: Op, tangents: &Tangents) -> Result<Option<TensorBase<E>>> {
     let operands = tape::with(|tape| Ok(tape.operands(index)))?;
-    let cx = Forward { index, operands, tangents, start, element: std::marker::PhantomData };
+    let cx = Forward { index, operands, tangents, element: std::marker::PhantomData };
     match op {
         Op::Leaf => Ok(None),
         Op::Custom if (0..cx.len()).any(|k| cx.has_tangent(k)) => custom::tangent(&cx).map(Some),
         Op::Structured(op) if (0..cx.len()).any(|k| cx.has_tangent(k)) => op.tangent(&cx).map(Some),
         Op::Structured(_) | Op::Custom => Ok(None),
         Op::Elementwise(op) => {
-            let tangent = |operand: u32| operand.checked_sub(start).and_then(|place| tangents[place as usize]);
-            let products =
-                tape::with(|tape| elementwise::moving(tape, index, op, |operand| tangent(operand).is_some()))?;
+            let moves = |operand: u32| tangents.get(operand).is_some();
+            let products = tape::with(|tape| elementwise::moving(tape, index, op, moves))?;
             let shape = cx.value_shape()?;
             let mut total: Option<TensorBase<E>> = None;
             for product in products {
-                let handle = tangent(product.operand).expect("an operand that moves");
+                let handle = tangents.get(product.operand).expect("an operand that moves");
                 let along = TensorBase::from_handle(handle).stretched(&shape)?;
                 let term = elementwise::recorded(index, op, product.rule, along)?.stretched(&shape)?;
                 total = Some(match total {
@@ -158,6 +192,6 @@ fn tangent_of<E: FloatElement>(
 
 impl<E: FloatElement> Forward<'_, E> {
     fn has_tangent(&self, k: usize) -> bool {
-        self.operands[k].checked_sub(self.start).is_some_and(|place| self.tangents[place as usize].is_some())
+        self.tangents.get(self.operands[k]).is_some()
     }
 }

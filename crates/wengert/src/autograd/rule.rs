@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ops::linalg::matmul;
 use crate::shape::Shape;
 use crate::tape::arena::lend;
-use crate::tape::{self, Tape};
+use crate::tape::{self, Handle, Tape};
 use crate::tensor::TensorBase;
 
 /// One entry being passed by a reverse sweep.
@@ -75,6 +75,11 @@ impl<'a, E: FloatElement> Backward<'a, E> {
     /// Whether the gradients will be differentiated in turn, so that they must be made of recorded operations.
     pub fn is_recorded(&self) -> bool {
         self.sweep.is_recorded()
+    }
+
+    /// Passes the entries from `start` on, which compute the value anew: from `roots` among them, each with its seed.
+    pub fn splice(&mut self, start: u32, roots: &[(Handle, Handle)]) -> Result<()> {
+        self.sweep.splice(start, roots)
     }
 
     /// Adds `value`, of operand `k`'s shape, to that operand's gradient.

@@ -14,6 +14,8 @@
 //! Invariant: a sweep that fails changes no gradient. A slot that was empty is stored into directly and marked empty again on
 //! failure; one that was full gets its share when the sweep has succeeded.
 
+mod splice;
+
 use std::cell::Cell;
 
 use smallvec::SmallVec;
@@ -95,17 +97,19 @@ pub(crate) struct Sweep {
     pending: usize,
     /// Where a plain sweep keeps adjoints; its caller's level lies below, scratch entries and scopes of user code above.
     level: usize,
+    /// Where a recomputation that is being passed begins. What it records is none of the user's: no gradient of it is kept.
+    inner: u32,
     lists: Lists,
 }
 
 impl Sweep {
-    fn new(recorded: bool, purpose: Purpose) -> Self {
-        Self { recorded, purpose, pending: 0, level: 0, lists: LISTS.take() }
+    fn new(recorded: bool, purpose: Purpose, lists: Lists) -> Self {
+        Self { recorded, purpose, pending: 0, level: 0, inner: u32::MAX, lists }
     }
 
     /// Accumulates the gradients of the leaves below `roots`, each with its seed.
     pub fn accumulate(roots: &[(Handle, Handle)], recorded: bool) -> Result<()> {
-        Self::new(recorded, Purpose::Accumulate).run_in_scope(roots).map(|_| ())
+        Self::new(recorded, Purpose::Accumulate, LISTS.take()).run_in_scope(roots).map(|_| ())
     }
 
     /// The gradients of `wanted`, as tensors of the current scope; `None` where no path leads there.
@@ -117,8 +121,7 @@ impl Sweep {
         let mut capture = Capture { found: SmallVec::from_elem(None, wanted.len()), ..Capture::default() };
         let mut lists = LISTS.take();
         tape::with(|tape| reach(tape, roots, wanted, &mut capture, &mut lists.reach))?;
-        let purpose = Purpose::Capture(capture);
-        Self { recorded, purpose, pending: 0, level: 0, lists }.run_in_scope(roots)
+        Self::new(recorded, Purpose::Capture(capture), lists).run_in_scope(roots)
     }
 
     /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
@@ -140,8 +143,14 @@ impl Sweep {
     }
 
     fn run(&mut self, roots: &[(Handle, Handle)]) -> Result<()> {
-        let top = self.seed(roots)?;
-        for index in (0..=top).rev() {
+        let end = self.seed(roots)?;
+        self.run_between(0, end)?;
+        self.commit()
+    }
+
+    /// Passes the entries from `start` up to `end`, last to first.
+    fn run_between(&mut self, start: u32, end: u32) -> Result<()> {
+        for index in (start..end).rev() {
             if self.pending == 0 {
                 break;
             }
@@ -155,27 +164,27 @@ impl Sweep {
                 _ => self.pass::<f64>(index, adjoint)?,
             }
         }
-        self.commit()
+        Ok(())
     }
 
-    /// Gives the roots their seeds; the highest root.
+    /// Gives the roots their seeds; the end of the entries up to the highest root.
     fn seed(&mut self, roots: &[(Handle, Handle)]) -> Result<u32> {
-        let mut top = 0;
+        let mut end = 0;
         for &(root, seed) in roots {
             let (index, dtype) = tape::with(|tape| {
                 let index = tape.resolve(root)?;
                 Ok((index, tape.entry(index).dtype))
             })?;
-            top = top.max(index);
-            if self.lists.adjoints.len() <= top as usize {
-                self.lists.adjoints.resize(top as usize + 1, Adjoint::None);
+            end = end.max(index + 1);
+            if self.lists.adjoints.len() < end as usize {
+                self.lists.adjoints.resize(end as usize, Adjoint::None);
             }
             match dtype {
                 DType::F32 => self.add::<f32>(index, TensorBase::from_handle(seed))?,
                 _ => self.add::<f64>(index, TensorBase::from_handle(seed))?,
             }
         }
-        Ok(top)
+        Ok(end)
     }
 
     /// Whether entry `operand` takes part.
@@ -215,6 +224,9 @@ impl Sweep {
 
     /// Hands a complete adjoint to the slot or the caller that waits for it.
     fn deliver<E: FloatElement>(&mut self, index: u32, op: Op, adjoint: Adjoint) -> Result<()> {
+        if index >= self.inner {
+            return Ok(());
+        }
         if let Purpose::Capture(capture) = &self.purpose {
             if self.reached(capture, index) & WANTED == 0 {
                 return Ok(());
@@ -298,7 +310,8 @@ impl Sweep {
 
     /// Where the gradient of entry `operand` accumulates in a plain sweep, and whether nothing is there yet.
     pub fn target<E: FloatElement>(&mut self, tape: &mut Tape, operand: u32) -> Result<(Storage, bool)> {
-        if tape.entry(operand).op == Op::Leaf && matches!(self.purpose, Purpose::Accumulate) {
+        let is_kept = operand < self.inner && matches!(self.purpose, Purpose::Accumulate);
+        if is_kept && tape.entry(operand).op == Op::Leaf {
             let slot = tape.slot_or_new(operand);
             let Slot { state, filler, .. } = *tape.slot(slot);
             // A slot that the sweep around this one fills is left to it, as is one with a gradient.

@@ -5,6 +5,7 @@ use super::{Outcome, Rule, check_shapes, guarded, joined, parts};
 use crate::autograd::{Backward, Forward, GradOptions, grad_with, saved};
 use crate::element::FloatElement;
 use crate::error::{Result, error, unwrap};
+use crate::is_grad_enabled;
 use crate::shape::Shape;
 use crate::tape::{self, Escape, Flags, Passed, Recording, Scope};
 use crate::tensor::TensorBase;
@@ -289,7 +290,7 @@ impl<E: FloatElement, F: Function<E>> Context<'_, E, F> {
             Ok(self.operands.iter().map(|&x| Shape::of(tape.layout(x).shape())).collect::<List<Shape>>())
         })?;
         check_shapes(name, ["gradient", "input"], &grads, &shapes)?;
-        if self.recorded && g.try_requires_grad()? {
+        if g.try_requires_grad()? {
             for (k, grad) in grads.iter().enumerate().filter(|&(k, _)| self.needs_grad(k)) {
                 let Some(grad) = grad else { continue };
                 if !grad.try_requires_grad()? && grad.try_to_vec()?.iter().any(|&x| x != E::default()) {
@@ -334,7 +335,7 @@ impl<E: FloatElement, F: Function<E>> Rule<E> for Applied<E, F> {
         let tangents: List<_> = (0..cx.len()).map(|k| cx.tangent(k)).collect();
         let needs = tangents.iter().map(Option::is_some).collect();
         let (index, operands) = cx.place();
-        let context = Context { applied: self, index, operands, needs, recorded: true };
+        let context = Context { applied: self, index, operands, needs, recorded: is_grad_enabled() };
         let name = F::name();
         let tangents = F::Inputs::optional_of(&tangents);
         let outputs = guarded(name, || self.function.tangent(&context, tangents))?.list();

@@ -10,6 +10,7 @@
 //! Invariant: code of users runs while the tape is not borrowed, in a scope of its own or within [`guarded`], so that it may use
 //! the tape in every way, leave guards behind, and panic.
 
+mod checkpoint;
 mod function;
 mod tensors;
 
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
+pub use self::checkpoint::{checkpoint, try_checkpoint};
 pub use self::function::{Context, Function};
 use self::tensors::List;
 pub use self::tensors::Tensors;

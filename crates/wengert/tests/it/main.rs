@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod bad_input;
+mod checkpoint;
 mod custom;
 mod func;
 mod handles;
