@@ -176,14 +176,26 @@ pub(crate) fn derivative_error(tape: &Tape, index: u32, k: usize, operand: u32, 
     ))
 }
 
+/// The error of a hook on entry `index` whose gradient is not finite.
+pub(crate) fn hook_error(tape: &Tape, index: u32, bad: &Bad) -> Error {
+    let layout = Layout::contiguous(tape.layout(index).shape());
+    report(error!(
+        Anomaly,
+        "detect_anomaly: a hook on the result of `{}` returned {}, for a finite gradient; `{0}` was {}",
+        tape.name(tape.entry(index)),
+        bad.text(&layout),
+        recorded_at(tape.line(index)),
+    ))
+}
+
 /// Remembers an error for [`try_detect_anomaly`].
-pub(crate) fn report(error: Error) -> Error {
+fn report(error: Error) -> Error {
     FOUND.set(Some(error.clone()));
     error
 }
 
 /// Where an entry was recorded, as text.
-pub(crate) fn recorded_at(line: Line) -> String {
+fn recorded_at(line: Line) -> String {
     match line {
         Some(line) => format!("recorded at {line}"),
         None => "recorded at an unknown line, outside of anomaly mode".into(),
@@ -246,10 +258,15 @@ fn place_of(layout: &Layout, mut row_major: usize) -> usize {
     place
 }
 
+/// The first element of an entry's value that is not finite.
+pub(crate) fn first_bad_of_entry(tape: &Tape, index: u32) -> Option<Bad> {
+    let entry = tape.entry(index);
+    first_bad(tape, entry.dtype, entry.storage, tape.layout(index))
+}
+
 /// Whether the value of entry `index` is finite.
 pub(crate) fn is_finite(tape: &Tape, index: u32) -> bool {
-    let entry = tape.entry(index);
-    first_bad(tape, entry.dtype, entry.storage, tape.layout(index)).is_none()
+    first_bad_of_entry(tape, index).is_none()
 }
 
 /// Whether all that an operation was given is finite.

@@ -41,7 +41,7 @@ mod tensor;
 mod trace;
 
 pub use anomaly::{DetectAnomaly, detect_anomaly, is_anomaly_enabled, try_detect_anomaly};
-pub use autograd::{GradOptions, Outputs, Seeds, grad, grad_with};
+pub use autograd::{GradOptions, Hook, Outputs, Seeds, grad, grad_with};
 pub use custom::{Context, Function, Tensors, checkpoint, try_checkpoint};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};

@@ -29,7 +29,7 @@ pub(crate) fn line() -> Line {
     LINE.get()
 }
 
-/// Ends what [`note`] began.
+/// Ends what [`note`] or [`pause`] began.
 pub(crate) struct Restore(Option<Line>);
 
 impl Drop for Restore {

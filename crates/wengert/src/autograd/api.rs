@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::Sweep;
+use super::hooks::run_accumulated;
 use super::sweep::check_root;
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins, unwrap};
@@ -22,25 +23,30 @@ twins! {
         /// assert_eq!(x.grad().unwrap().to_vec(), [2.0, 4.0]);
         /// ```
         pub fn backward | try_backward(self) -> () {
-            let _scope = Scope::enter();
-            let seed = check_root("backward", self, None)?;
-            Sweep::accumulate(&[(self.handle(), seed.handle())], false)
+            accumulate(self, None, false)
         }
 
         /// As [`Self::backward`] for a tensor of any shape: the vector-Jacobian product with `seed`, of the same shape.
         pub fn backward_with | try_backward_with(self, seed: TensorBase<E>) -> () {
-            let _scope = Scope::enter();
-            let seed = check_root("backward", self, Some(seed))?;
-            Sweep::accumulate(&[(self.handle(), seed.handle())], false)
+            accumulate(self, Some(seed), false)
         }
 
         /// As [`Self::backward`], recording the derivative itself, so that gradients have gradients. They belong to the
         /// current scope.
         pub fn backward_create_graph | try_backward_create_graph(self) -> () {
-            let seed = check_root("backward", self, None)?;
-            Sweep::accumulate(&[(self.handle(), seed.handle())], true)
+            accumulate(self, None, true)
         }
     }
+}
+
+fn accumulate<E: FloatElement>(root: TensorBase<E>, seed: Option<TensorBase<E>>, recorded: bool) -> Result<()> {
+    let caller = tape::with(|tape| Ok(tape.scope_id()))?;
+    let leaves = {
+        let _scope = (!recorded).then(Scope::enter);
+        let seed = check_root("backward", root, seed)?;
+        Sweep::accumulate(caller, &[(root.handle(), seed.handle())], recorded)?
+    };
+    run_accumulated(&leaves)
 }
 
 /// What [`grad_with`] does besides.

@@ -2,11 +2,13 @@
 
 mod api;
 mod forward;
+mod hooks;
 mod rule;
 mod sweep;
 mod watch;
 
 pub use self::api::{GradOptions, Outputs, Seeds, grad, grad_with};
 pub(crate) use self::forward::{Forward, push};
+pub use self::hooks::Hook;
 pub(crate) use self::rule::{Backward, saved};
 pub(crate) use self::sweep::{Sweep, trim};

@@ -31,7 +31,7 @@ use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::{Storage, lend};
-use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape};
+use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape, When};
 use crate::tensor::TensorBase;
 
 /// The adjoint of one entry.
@@ -93,23 +93,30 @@ pub(crate) fn trim() {
 pub(crate) struct Sweep {
     recorded: bool,
     purpose: Purpose,
+    /// The id of the scope that the sweep was called from: hooks run there.
+    pub(super) caller: u32,
+    /// Leaves whose hooks wait for the end.
+    accumulated: Vec<Handle>,
     /// Adjoints that are not yet passed.
     pending: usize,
     /// Where a plain sweep keeps adjoints; its caller's level lies below, scratch entries and scopes of user code above.
     level: usize,
     /// Where a recomputation that is being passed begins. What it records is none of the user's: no gradient of it is kept.
-    inner: u32,
+    pub(super) inner: u32,
     lists: Lists,
 }
 
 impl Sweep {
-    fn new(recorded: bool, purpose: Purpose, lists: Lists) -> Self {
-        Self { recorded, purpose, pending: 0, level: 0, inner: u32::MAX, lists }
+    fn new(caller: u32, recorded: bool, purpose: Purpose, lists: Lists) -> Self {
+        Self { recorded, purpose, caller, accumulated: Vec::new(), pending: 0, level: 0, inner: u32::MAX, lists }
     }
 
-    /// Accumulates the gradients of the leaves below `roots`, each with its seed.
-    pub fn accumulate(roots: &[(Handle, Handle)], recorded: bool) -> Result<()> {
-        Self::new(recorded, Purpose::Accumulate, LISTS.take()).run_in_scope(roots).map(|_| ())
+    /// Accumulates the gradients of the leaves below `roots`, each with its seed. Gives the leaves whose hooks wait for that, to be
+    /// run in the scope `caller`, which may lie outside of the current one.
+    pub fn accumulate(caller: u32, roots: &[(Handle, Handle)], recorded: bool) -> Result<Vec<Handle>> {
+        let mut sweep = Self::new(caller, recorded, Purpose::Accumulate, LISTS.take());
+        sweep.run_in_scope(roots)?;
+        Ok(std::mem::take(&mut sweep.accumulated))
     }
 
     /// The gradients of `wanted`, as tensors of the current scope; `None` where no path leads there.
@@ -120,13 +127,16 @@ impl Sweep {
     ) -> Result<SmallVec<[Option<Handle>; 4]>> {
         let mut capture = Capture { found: SmallVec::from_elem(None, wanted.len()), ..Capture::default() };
         let mut lists = LISTS.take();
-        tape::with(|tape| reach(tape, roots, wanted, &mut capture, &mut lists.reach))?;
-        Self::new(recorded, Purpose::Capture(capture), lists).run_in_scope(roots)
+        let caller = tape::with(|tape| {
+            reach(tape, roots, wanted, &mut capture, &mut lists.reach)?;
+            Ok(tape.scope_id())
+        })?;
+        Self::new(caller, recorded, Purpose::Capture(capture), lists).run_in_scope(roots)
     }
 
     /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
     /// the scratch entries of rules.
-    fn run_in_scope(mut self, roots: &[(Handle, Handle)]) -> Result<SmallVec<[Option<Handle>; 4]>> {
+    fn run_in_scope(&mut self, roots: &[(Handle, Handle)]) -> Result<SmallVec<[Option<Handle>; 4]>> {
         if self.recorded {
             self.run(roots)?;
         } else {
@@ -204,7 +214,11 @@ impl Sweep {
 
     /// Passes entry `index`, whose adjoint is complete.
     fn pass<E: FloatElement>(&mut self, index: u32, adjoint: Adjoint) -> Result<()> {
-        let op = tape::with(|tape| Ok(tape.entry(index).op))?;
+        let (op, hooked) = tape::with(|tape| {
+            let entry = tape.entry(index);
+            Ok((entry.op, entry.flags.has(Flags::SLOT)))
+        })?;
+        let adjoint = if hooked { self.run_hooks::<E>(index, adjoint)? } else { adjoint };
         self.deliver::<E>(index, op, adjoint)?;
         let watch = Watch::begin::<E>(self, index, adjoint)?;
         match op {
@@ -314,8 +328,11 @@ impl Sweep {
         if is_kept && tape.entry(operand).op == Op::Leaf {
             let slot = tape.slot_or_new(operand);
             let Slot { state, filler, .. } = *tape.slot(slot);
-            // A slot that the sweep around this one fills is left to it, as is one with a gradient.
-            if state == Filling::Empty || (state == Filling::Partial && filler == self.level) {
+            // A slot that the sweep around this one fills is left to it, as is one with a gradient; and what a hook waits for
+            // must be complete.
+            let is_apart = !matches!(self.lists.adjoints[operand as usize], Adjoint::None)
+                || tape.has_hooks(operand, When::Complete);
+            if !is_apart && (state == Filling::Empty || (state == Filling::Partial && filler == self.level)) {
                 if state == Filling::Empty {
                     tape.slot_mut(slot).state = Filling::Partial;
                     tape.slot_mut(slot).filler = self.level;
@@ -334,6 +351,32 @@ impl Sweep {
                 Ok((block, true))
             }
         }
+    }
+
+    /// Leaves no gradient half stored, so that user code finds all as they were before the sweep, and may accumulate to them: what
+    /// was stored moves to adjoints. Entries from `index` on are passed.
+    pub(super) fn park(&mut self, index: u32) -> Result<()> {
+        while let Some(&slot) = self.lists.filling.last() {
+            tape::with(|tape| {
+                let owner = tape.slot(slot).owner;
+                let stored = Adjoint::Block(tape.slot(slot).storage().expect("a slot that is stored into"));
+                let level = self.level;
+                let parked = match tape.entry(owner).dtype {
+                    DType::F32 => copy_block::<f32>(tape, owner, stored, level)?,
+                    _ => copy_block::<f64>(tape, owner, stored, level)?,
+                };
+                if owner < index {
+                    self.lists.adjoints[owner as usize] = parked;
+                    self.pending += 1;
+                } else {
+                    self.lists.shares.push((slot, parked));
+                }
+                tape.slot_mut(slot).state = Filling::Empty;
+                Ok(())
+            })?;
+            self.lists.filling.pop();
+        }
+        Ok(())
     }
 
     /// What has been added to the gradient of entry `operand` so far.
@@ -391,6 +434,13 @@ impl Sweep {
             };
         }
         tape::with(|tape| {
+            let slots = self.lists.filling.iter().copied().chain(self.lists.shares.iter().map(|&(slot, _)| slot));
+            let owners = slots.map(|slot| tape.slot(slot).owner);
+            self.accumulated.extend(
+                owners.filter(|&owner| tape.has_hooks(owner, When::Accumulated)).map(|owner| tape.handle(owner)),
+            );
+            // In the order in which the sweep passes them.
+            self.accumulated.sort_unstable_by_key(|leaf| std::cmp::Reverse(leaf.index));
             for slot in self.lists.filling.drain(..) {
                 tape.slot_mut(slot).state = Filling::Full;
                 tape.slot_mut(slot).recorded = None;
@@ -476,7 +526,7 @@ fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result
 }
 
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.
-fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, first: bool) -> Result<()> {
+pub(super) fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, first: bool) -> Result<()> {
     let layout = *tape.layout(value);
     lend(tape, target, |out: &mut [E], tape| {
         let data = tape.data::<E>(value);
@@ -500,7 +550,12 @@ fn accumulate<E: FloatElement>(tape: &mut Tape, value: u32, target: Storage, fir
 }
 
 /// A copy of an adjoint in `level`.
-fn copy_block<E: FloatElement>(tape: &mut Tape, index: u32, adjoint: Adjoint, level: usize) -> Result<Adjoint> {
+pub(super) fn copy_block<E: FloatElement>(
+    tape: &mut Tape,
+    index: u32,
+    adjoint: Adjoint,
+    level: usize,
+) -> Result<Adjoint> {
     let Adjoint::Block(block) = adjoint else { unreachable!("a plain sweep has blocks") };
     let numel = tape.layout(index).numel();
     let mut fresh = tape.arena.alloc_at::<E>(level, numel, u32::MAX)?;
@@ -509,7 +564,7 @@ fn copy_block<E: FloatElement>(tape: &mut Tape, index: u32, adjoint: Adjoint, le
 }
 
 /// An adjoint's block as a scratch entry of the shape of entry `index`.
-fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
+pub(super) fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
     let entry = *tape.entry(index);
     let own = tape.layout(index);
     let meta = if own.is_contiguous() && own.offset() == 0 {

@@ -69,9 +69,6 @@ fn bad_adjoint<E: FloatElement>(tape: &Tape, index: u32, adjoint: Adjoint) -> Op
         Adjoint::Block(block) => {
             anomaly::first_bad(tape, E::DTYPE, block, &Layout::contiguous(tape.layout(index).shape()))
         }
-        Adjoint::Tensor(handle) => {
-            let entry = tape.entry(handle.index);
-            anomaly::first_bad(tape, entry.dtype, entry.storage, tape.layout(handle.index))
-        }
+        Adjoint::Tensor(handle) => anomaly::first_bad_of_entry(tape, handle.index),
     }
 }

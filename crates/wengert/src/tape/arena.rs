@@ -282,6 +282,8 @@ pub(crate) struct Arena {
     spare: Vec<Level>,
     /// Bytes that spare and adopted levels reserve, and that adopted ones hold in blocks and values.
     aside: Aside,
+    /// How many levels at the end are in use, but out of reach.
+    suspended: usize,
     /// The most bytes to reserve.
     pub budget: usize,
     /// Bytes that the tape has reserved elsewhere, which count too.
@@ -291,7 +293,7 @@ pub(crate) struct Arena {
 impl Arena {
     pub fn new() -> Self {
         let (spare, aside) = (Vec::new(), Aside::default());
-        Self { levels: vec![Level::new()], depth: 0, spare, aside, budget: usize::MAX, besides: 0 }
+        Self { levels: vec![Level::new()], depth: 0, suspended: 0, spare, aside, budget: usize::MAX, besides: 0 }
     }
 
     /// The level that new blocks come from.
@@ -302,8 +304,9 @@ impl Arena {
     /// Starts a level.
     pub fn enter(&mut self) {
         self.depth += 1;
-        if self.depth == self.levels.len() {
-            self.levels.push(Level::new());
+        let reachable = self.levels.len() - self.suspended;
+        if self.depth == reachable {
+            self.levels.insert(reachable, Level::new());
         }
     }
 
@@ -329,6 +332,29 @@ impl Arena {
         self.aside.reserved += level.reserved();
         self.aside.used += level.used();
         self.levels[self.depth].adopted.push(level);
+    }
+
+    /// Puts the `count` innermost levels out of reach, with their blocks: the level below them is the current one.
+    pub fn suspend(&mut self, count: usize) {
+        let reachable = self.levels.len() - self.suspended;
+        self.depth -= count;
+        self.levels[self.depth + 1..reachable].rotate_left(count);
+        self.suspended += count;
+    }
+
+    /// Makes the `count` levels that were suspended last the innermost ones again.
+    pub fn resume(&mut self, count: usize) {
+        self.suspended -= count;
+        let reachable = self.levels.len() - self.suspended;
+        self.levels[self.depth + 1..reachable].rotate_right(count);
+        self.depth += count;
+    }
+
+    /// Ends the `count` levels that were suspended last.
+    pub fn abandon(&mut self, count: usize) {
+        let reachable = self.levels.len() - self.suspended;
+        self.suspended -= count;
+        self.levels[reachable..][..count].iter_mut().for_each(Level::reset);
     }
 
     /// Forgets the blocks of the current level and stays in it.
@@ -369,7 +395,8 @@ impl Arena {
 
     /// Gives the memory of levels that are not in use back to the system.
     pub fn trim(&mut self) {
-        self.levels.truncate(self.depth + 1);
+        let reachable = self.levels.len() - self.suspended;
+        self.levels.drain(self.depth + 1..reachable);
         for level in std::mem::take(&mut self.spare) {
             self.aside.reserved -= level.reserved();
         }

@@ -110,8 +110,15 @@ impl Tape {
         if entry.flags.has(Flags::REPLACED) {
             words.push("replaced".into());
         }
-        if let Some(slot) = self.slot_of(index) {
-            words.push(if self.slot(slot).state == Filling::Full { "has gradient" } else { "keeps gradient" }.into());
+        match self.slot_of(index).map(|slot| self.slot(slot).state) {
+            Some(Filling::Full) => words.push("has gradient".into()),
+            Some(_) if entry.op != Op::Leaf => words.push("retains gradient".into()),
+            _ => {}
+        }
+        match self.hook_count(index) {
+            0 => {}
+            1 => words.push("hook".into()),
+            count => words.push(format!("{count} hooks")),
         }
         words.join(", ")
     }

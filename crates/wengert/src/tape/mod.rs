@@ -17,10 +17,13 @@ mod dot;
 mod dump;
 mod entry;
 pub(crate) mod escape;
+mod forgotten;
+mod hooks;
 mod nodes;
 pub(crate) mod scope;
 mod slots;
 pub(crate) mod stats;
+mod suspend;
 mod versions;
 
 use std::cell::RefCell;
@@ -31,11 +34,16 @@ pub use self::dot::to_dot;
 pub use self::dump::dump;
 pub(crate) use self::entry::{Entry, Flags, Meta};
 pub(crate) use self::escape::{Escape, Passed, ScopeExit};
+use self::forgotten::Forgotten;
+pub(crate) use self::forgotten::with_forgetting;
+use self::hooks::Hooks;
+pub(crate) use self::hooks::When;
+pub(crate) use self::nodes::Node;
 use self::nodes::Nodes;
-pub(crate) use self::nodes::{Node, with_forgetting};
 pub(crate) use self::scope::{Frame, NoGrad, Recording, Scope, guarded};
 pub(crate) use self::slots::{Filling, Slot};
 use self::stats::Stats;
+pub(crate) use self::suspend::Suspended;
 use self::versions::Version;
 use crate::anomaly;
 use crate::element::Element;
@@ -65,6 +73,8 @@ pub(crate) struct Tape {
     frames: Vec<Frame>,
     slots: Vec<Slot>,
     nodes: Nodes,
+    hooks: Hooks,
+    forgotten: Forgotten,
     /// Blocks that were written in place, and the latest position at which one was.
     written: Vec<Storage>,
     last_write: u32,
@@ -130,6 +140,8 @@ impl Tape {
             frames: vec![Frame::root()],
             slots: Vec::new(),
             nodes: Nodes::default(),
+            hooks: Hooks::default(),
+            forgotten: Forgotten::default(),
             written: Vec::new(),
             last_write: 0,
             versions: HashMap::new(),
@@ -335,10 +347,7 @@ impl Tape {
         assert!(!self.frames.is_empty(), "the root scope stays");
         self.note_high_water();
         self.forget_slots(frame.entries);
-        self.forget_writes(frame.entries);
-        self.truncate(frame.entries);
-        self.constants.truncate(frame.constants as usize);
-        self.nodes.truncate(frame.nodes);
+        self.forget_from(frame.entries, frame.constants, frame.nodes);
         self.grad_enabled = frame.grad_enabled;
         self.arena.leave();
     }
@@ -422,10 +431,7 @@ impl Tape {
     /// Forgets the entries that the innermost scope has recorded so far, and stays in it.
     pub(crate) fn restart(&mut self) {
         let frame = *self.frames.last().expect("the root scope never ends");
-        self.forget_writes(frame.entries);
-        self.truncate(frame.entries);
-        self.constants.truncate(frame.constants as usize);
-        self.nodes.truncate(frame.nodes);
+        self.forget_from(frame.entries, frame.constants, frame.nodes);
         self.arena.clear();
     }
 
@@ -441,11 +447,22 @@ impl Tape {
     fn undo_slow(&mut self, mark: Mark) {
         if self.len > mark.entries && mark.scope == self.scope_id() {
             self.forget_slots(mark.entries);
-            self.forget_writes(mark.entries);
-            self.truncate(mark.entries);
-            self.constants.truncate(mark.constants as usize);
-            self.nodes.truncate(mark.nodes);
+            self.forget_from(mark.entries, mark.constants, mark.nodes);
         }
+    }
+
+    /// Forgets the entries from `entries` on, and what belongs to them.
+    fn forget_from(&mut self, entries: u32, constants: u32, nodes: u32) {
+        self.forget_hooks(entries);
+        self.forget_writes(entries);
+        self.truncate(entries);
+        self.constants.truncate(constants as usize);
+        self.nodes.truncate(nodes, &mut self.forgotten);
+    }
+
+    /// The level of the arena that belongs to scope `id`, which is open.
+    pub fn level_of_scope(&self, id: u32) -> usize {
+        self.frames.iter().rposition(|frame| frame.id == id).expect("the scope is open")
     }
 
     /// The level of the arena that entry `index` lies in.

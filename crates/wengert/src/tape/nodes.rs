@@ -1,16 +1,14 @@
 //! What user-defined operations keep: boxed state with destructors, on a list beside the entries.
 //!
-//! An entry of [`crate::ops::Op::Custom`] holds a place in this list. Forgetting entries moves their nodes to a second list, whose
-//! destructors run when the tape's borrow has ended, because they are code of users: they may use the tape, and may panic.
+//! An entry of [`crate::ops::Op::Custom`] holds a place in this list. Forgetting entries leaves their nodes to
+//! [`Forgotten`], because destructors are code of users.
 //!
 //! Invariant: the list grows and shrinks with the entries, so that those of the scopes outside keep their places.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::{Entry, Tape, with};
-use crate::error::Result;
+use super::{Entry, Forgotten, Tape};
 use crate::ops::Op;
 
 /// The state of one user-defined operation.
@@ -25,8 +23,6 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(super) struct Nodes {
     kept: Vec<Node>,
-    /// Of entries that are forgotten.
-    forgotten: Vec<Node>,
 }
 
 impl Nodes {
@@ -36,39 +32,9 @@ impl Nodes {
 
     /// Moves those from `len` on to the forgotten ones, the last first.
     #[inline]
-    pub fn truncate(&mut self, len: u32) {
+    pub fn truncate(&mut self, len: u32, forgotten: &mut Forgotten) {
         if self.kept.len() > len as usize {
-            self.forgotten.extend(self.kept.drain(len as usize..).rev());
-        }
-    }
-}
-
-impl Drop for Nodes {
-    /// The thread ends, and its tape is gone already; a destructor that misses it must not take the process along.
-    fn drop(&mut self) {
-        self.truncate(0);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(Forgotten(std::mem::take(&mut self.forgotten)))));
-    }
-}
-
-/// Nodes that the tape has let go of. All destructors run; then the first panic among them goes on, unless one is under way.
-struct Forgotten(Vec<Node>);
-
-impl Drop for Forgotten {
-    fn drop(&mut self) {
-        let mut first = None;
-        for node in self.0.drain(..) {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(node))) {
-                match first {
-                    None => first = Some(panic),
-                    // What a panic carries may panic when it is dropped.
-                    Some(_) => std::mem::forget(panic),
-                }
-            }
-        }
-        match first {
-            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
-            other => std::mem::forget(other),
+            self.kept.drain(len as usize..).rev().for_each(|node| forgotten.push(node.state));
         }
     }
 }
@@ -92,17 +58,4 @@ impl Tape {
             op => op.name(),
         }
     }
-}
-
-/// As [`with`], for an `f` that forgets entries: their nodes are dropped after the borrow.
-#[inline]
-pub(crate) fn with_forgetting<R>(f: impl FnOnce(&mut Tape) -> Result<R>) -> Result<R> {
-    let (result, forgotten) = with(|tape| {
-        let result = f(tape);
-        Ok((result, std::mem::take(&mut tape.nodes.forgotten)))
-    })?;
-    if !forgotten.is_empty() {
-        drop(Forgotten(forgotten));
-    }
-    result
 }

@@ -6,6 +6,7 @@ mod checkpoint;
 mod custom;
 mod func;
 mod handles;
+mod hooks;
 mod inspect;
 mod number;
 mod places;
