@@ -10,7 +10,6 @@ use crate::element::{DType, FloatElement};
 use crate::error::{Error, Result, error};
 use crate::ops::Op;
 use crate::shape::Layout;
-use crate::tape::arena::Storage;
 use crate::tape::{Entry, Flags, Tape};
 use crate::trace::{self, Line};
 
@@ -147,7 +146,7 @@ pub(crate) fn check_value(tape: &Tape, entry: &Entry) -> Result<()> {
         return Ok(());
     }
     let layout = &tape.arena.get(entry.meta).layout;
-    let Some(bad) = first_bad(tape, entry.dtype, entry.storage, layout) else { return Ok(()) };
+    let Some(bad) = first_bad(tape, entry, layout) else { return Ok(()) };
     if !has_finite_operands(tape, entry) {
         return Ok(());
     }
@@ -227,16 +226,17 @@ impl Bad {
 }
 
 /// The first element of a block that is not finite; integers and masks are.
-pub(crate) fn first_bad(tape: &Tape, dtype: DType, storage: Storage, layout: &Layout) -> Option<Bad> {
-    match dtype {
-        DType::F32 => first_bad_of::<f32>(tape, storage, layout),
-        DType::F64 => first_bad_of::<f64>(tape, storage, layout),
+pub(crate) fn first_bad(tape: &Tape, entry: &Entry, layout: &Layout) -> Option<Bad> {
+    match entry.dtype() {
+        DType::F32 => first_bad_of::<f32>(tape.elements(entry), layout),
+        DType::F64 => first_bad_of::<f64>(tape.elements(entry), layout),
         DType::I64 | DType::Bool => None,
     }
 }
 
-fn first_bad_of<E: FloatElement>(tape: &Tape, storage: Storage, layout: &Layout) -> Option<Bad> {
-    let data = &tape.arena.read::<E>(storage)[layout.offset()..];
+/// The first element of `layout` in a block that is not finite.
+pub(crate) fn first_bad_of<E: FloatElement>(block: &[E], layout: &Layout) -> Option<Bad> {
+    let data = &block[layout.offset()..];
     let is_bad = |value: &E| !num_traits::Float::is_finite(Into::<f64>::into(*value));
     if layout.is_contiguous() {
         let data = &data[..layout.numel()];
@@ -261,7 +261,7 @@ fn place_of(layout: &Layout, mut row_major: usize) -> usize {
 /// The first element of an entry's value that is not finite.
 pub(crate) fn first_bad_of_entry(tape: &Tape, index: u32) -> Option<Bad> {
     let entry = tape.entry(index);
-    first_bad(tape, entry.dtype, entry.storage, tape.layout(index))
+    first_bad(tape, entry, tape.layout(index))
 }
 
 /// Whether the value of entry `index` is finite.
@@ -288,10 +288,10 @@ fn operands_at(tape: &Tape, entry: &Entry, place: &[usize]) -> String {
             return None;
         }
         let offset = layout.offset() + dims().map(|((&i, &n), &stride)| i.min(n - 1) * stride).sum::<usize>();
-        match own.dtype {
-            DType::F32 => Some(number_text(tape.arena.read::<f32>(own.storage)[offset])),
-            DType::F64 => Some(number_text(tape.arena.read::<f64>(own.storage)[offset])),
-            DType::Bool => Some(tape.arena.read::<bool>(own.storage)[offset].to_string()),
+        match own.dtype() {
+            DType::F32 => Some(number_text(tape.elements::<f32>(own)[offset])),
+            DType::F64 => Some(number_text(tape.elements::<f64>(own)[offset])),
+            DType::Bool => Some(tape.elements::<bool>(own)[offset].to_string()),
             DType::I64 => None,
         }
     };

@@ -39,7 +39,7 @@ impl Tangents {
             let index = self.start + place as u32;
             let (op, dtype, tracked) = tape::with(|tape| {
                 let entry = tape.entry(index);
-                Ok((entry.op, entry.dtype, entry.flags.has(Flags::GRAD)))
+                Ok((entry.op, entry.dtype(), entry.flags.has(Flags::GRAD)))
             })?;
             if op == Op::Leaf || !tracked || self.list[place].is_some() {
                 continue;

@@ -167,7 +167,7 @@ impl Sweep {
             Adjoint::Tensor(handle) => return Ok((handle, None)),
             // What a checkpoint computed again is needed until it is passed, and the gradient lives no longer.
             Adjoint::Block(block) if index >= self.inner => {
-                return Ok((tape::with(|tape| show_block(tape, index, block))?, None));
+                return Ok((tape::with(|tape| show_block::<E>(tape, index, block))?, None));
             }
             _ => {}
         }
@@ -181,7 +181,7 @@ impl Sweep {
         let suspended = Suspended::start(self.caller)?;
         let shown = tape::with(|tape| {
             tape.arena.set_base(copy, tape.len());
-            show_block(tape, index, copy)
+            show_block::<E>(tape, index, copy)
         })?;
         Ok((shown, Some(suspended)))
     }
@@ -216,7 +216,7 @@ pub(super) fn run_accumulated(leaves: &[Handle]) -> Result<()> {
         // A hook that ran before may have ended the leaf's scope.
         let Ok((dtype, hooks)) = tape::with(|tape| {
             let index = tape.check(leaf)?;
-            Ok((tape.entry(index).dtype, tape.hooks(index, When::Accumulated)))
+            Ok((tape.entry(index).dtype(), tape.hooks(index, When::Accumulated)))
         }) else {
             continue;
         };

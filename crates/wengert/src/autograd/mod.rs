@@ -5,6 +5,7 @@ mod forward;
 mod hooks;
 mod rule;
 mod sweep;
+mod wanted;
 mod watch;
 
 pub use self::api::{GradOptions, Outputs, Seeds, grad, grad_with};

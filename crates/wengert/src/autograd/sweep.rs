@@ -14,16 +14,18 @@
 //! Invariant: a sweep that fails changes no gradient. A slot that was empty is stored into directly and marked empty again on
 //! failure; one that was full gets its share when the sweep has succeeded.
 
+mod numbers;
 mod splice;
 
 use std::cell::Cell;
 
-use smallvec::SmallVec;
 use wengert_kernels::map;
 use wengert_kernels::strided::pack;
 
 use super::Backward;
+use super::wanted::Wanted;
 use super::watch::Watch;
+use crate::anomaly;
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
@@ -31,13 +33,15 @@ use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::{Storage, lend};
-use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape, When};
+use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape, Value, When};
 use crate::tensor::TensorBase;
 
 /// The adjoint of one entry.
 #[derive(Clone, Copy)]
 pub(super) enum Adjoint {
     None,
+    /// Of an entry of rank 0, in the precision of the entry's type.
+    Number(f64),
     Block(Storage),
     Tensor(Handle),
 }
@@ -46,32 +50,15 @@ pub(super) enum Adjoint {
 enum Purpose {
     /// All leaves that it reaches, into their slots.
     Accumulate,
-    /// Some entries.
-    Capture(Capture),
+    /// These entries.
+    Capture(Wanted),
 }
-
-/// Entries whose gradients are asked for.
-#[derive(Default)]
-struct Capture {
-    wanted: SmallVec<[u32; 4]>,
-    found: SmallVec<[Option<Adjoint>; 4]>,
-    /// `wanted` in ascending order, with places in it.
-    order: SmallVec<[(u32, u32); 4]>,
-    /// The lowest of `wanted`: no path leads through entries before it.
-    low: u32,
-}
-
-/// In [`Lists::reach`]: the entry is wanted; a wanted one lies below it.
-const WANTED: u8 = 1;
-const ON_PATH: u8 = 2;
 
 /// The lists of a sweep. Each thread keeps them for its next one, so that in a steady state nothing is allocated.
 #[derive(Default)]
 struct Lists {
     /// By entry; all `None` between sweeps.
     adjoints: Vec<Adjoint>,
-    /// To capture: how the entries from [`Capture::low`] up to the root have to do with the wanted ones.
-    reach: Vec<u8>,
     /// Slots that this sweep stores into.
     filling: Vec<usize>,
     /// What is added to other slots at the end.
@@ -120,23 +107,14 @@ impl Sweep {
     }
 
     /// The gradients of `wanted`, as tensors of the current scope; `None` where no path leads there.
-    pub fn capture(
-        roots: &[(Handle, Handle)],
-        wanted: &[Handle],
-        recorded: bool,
-    ) -> Result<SmallVec<[Option<Handle>; 4]>> {
-        let mut capture = Capture { found: SmallVec::from_elem(None, wanted.len()), ..Capture::default() };
-        let mut lists = LISTS.take();
-        let caller = tape::with(|tape| {
-            reach(tape, roots, wanted, &mut capture, &mut lists.reach)?;
-            Ok(tape.scope_id())
-        })?;
-        Self::new(caller, recorded, Purpose::Capture(capture), lists).run_in_scope(roots)
+    pub fn capture(roots: &[(Handle, Handle)], wanted: &[Handle], recorded: bool) -> Result<Vec<Option<Handle>>> {
+        let (wanted, caller) = tape::with(|tape| Ok((Wanted::new(tape, wanted)?, tape.scope_id())))?;
+        Self::new(caller, recorded, Purpose::Capture(wanted), LISTS.take()).run_in_scope(roots)
     }
 
     /// Opens the scopes that a plain sweep works in, and runs it. The outer scope's level holds adjoints, the inner one's
     /// the scratch entries of rules.
-    fn run_in_scope(&mut self, roots: &[(Handle, Handle)]) -> Result<SmallVec<[Option<Handle>; 4]>> {
+    fn run_in_scope(&mut self, roots: &[(Handle, Handle)]) -> Result<Vec<Option<Handle>>> {
         if self.recorded {
             self.run(roots)?;
         } else {
@@ -145,10 +123,13 @@ impl Sweep {
             let _scratch = Scope::enter();
             self.run(roots)?;
         }
-        let Purpose::Capture(capture) = &mut self.purpose else { return Ok(SmallVec::new()) };
-        let found = std::mem::take(&mut capture.found);
+        let Purpose::Capture(wanted) = &mut self.purpose else { return Ok(Vec::new()) };
+        let mut gradients = vec![None; wanted.len()];
         tape::with(|tape| {
-            capture.wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect()
+            for (index, place, found) in wanted.found() {
+                gradients[place] = own_gradient(tape, index, found)?;
+            }
+            Ok(gradients)
         })
     }
 
@@ -159,17 +140,22 @@ impl Sweep {
     }
 
     /// Passes the entries from `start` up to `end`, last to first.
-    fn run_between(&mut self, start: u32, end: u32) -> Result<()> {
-        for index in (start..end).rev() {
-            if self.pending == 0 {
-                break;
+    fn run_between(&mut self, start: u32, mut end: u32) -> Result<()> {
+        while end > start && self.pending > 0 {
+            if !self.recorded && !anomaly::is_on() {
+                end = tape::with(|tape| self.pass_numbers(tape, start, end))?;
+                if end == start {
+                    break;
+                }
             }
+            let index = end - 1;
+            end = index;
             let adjoint = std::mem::replace(&mut self.lists.adjoints[index as usize], Adjoint::None);
             if matches!(adjoint, Adjoint::None) {
                 continue;
             }
             self.pending -= 1;
-            match tape::with(|tape| Ok(tape.entry(index).dtype))? {
+            match tape::with(|tape| Ok(tape.entry(index).dtype()))? {
                 DType::F32 => self.pass::<f32>(index, adjoint)?,
                 _ => self.pass::<f64>(index, adjoint)?,
             }
@@ -183,7 +169,7 @@ impl Sweep {
         for &(root, seed) in roots {
             let (index, dtype) = tape::with(|tape| {
                 let index = tape.resolve(root)?;
-                Ok((index, tape.entry(index).dtype))
+                Ok((index, tape.entry(index).dtype()))
             })?;
             end = end.max(index + 1);
             if self.lists.adjoints.len() < end as usize {
@@ -202,21 +188,22 @@ impl Sweep {
         tape.entry(operand).flags.has(Flags::GRAD)
             && match &self.purpose {
                 Purpose::Accumulate => true,
-                Purpose::Capture(capture) => self.reached(capture, operand) != 0,
+                Purpose::Capture(wanted) => wanted.is_reached(operand),
             }
-    }
-
-    /// How entry `index` has to do with the wanted ones.
-    fn reached(&self, capture: &Capture, index: u32) -> u8 {
-        let place = index.checked_sub(capture.low);
-        place.and_then(|place| self.lists.reach.get(place as usize)).copied().unwrap_or(0)
     }
 
     /// Passes entry `index`, whose adjoint is complete.
     fn pass<E: FloatElement>(&mut self, index: u32, adjoint: Adjoint) -> Result<()> {
-        let (op, hooked) = tape::with(|tape| {
+        let (op, hooked, adjoint) = tape::with(|tape| {
+            if let Purpose::Capture(wanted) = &mut self.purpose {
+                wanted.reach(tape, index);
+            }
+            let adjoint = match adjoint {
+                Adjoint::Number(number) => Adjoint::Block(self.block_of(tape, E::of(number))?),
+                other => other,
+            };
             let entry = tape.entry(index);
-            Ok((entry.op, entry.flags.has(Flags::SLOT)))
+            Ok((entry.op, entry.flags.has(Flags::SLOT), adjoint))
         })?;
         let adjoint = if hooked { self.run_hooks::<E>(index, adjoint)? } else { adjoint };
         self.deliver::<E>(index, op, adjoint)?;
@@ -241,21 +228,13 @@ impl Sweep {
         if index >= self.inner {
             return Ok(());
         }
-        if let Purpose::Capture(capture) = &self.purpose {
-            if self.reached(capture, index) & WANTED == 0 {
-                return Ok(());
-            }
-            let from = capture.order.partition_point(|&(entry, _)| entry < index);
-            let here = capture.order[from..].iter().take_while(|&&(entry, _)| entry == index);
-            let places: SmallVec<[u32; 4]> = here.map(|&(_, place)| place).collect();
-            for place in places {
+        if let Purpose::Capture(wanted) = &mut self.purpose {
+            for place in wanted.places(index) {
                 let kept = match adjoint {
                     Adjoint::Block(_) => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level - 1))?,
                     other => other,
                 };
-                if let Purpose::Capture(capture) = &mut self.purpose {
-                    capture.found[place as usize] = Some(kept);
-                }
+                wanted.set(place, kept);
             }
             return Ok(());
         }
@@ -296,7 +275,7 @@ impl Sweep {
                         self.add(product.operand, full.try_sum_to(&shape)?)?;
                     }
                 }
-                Adjoint::None => unreachable!("an entry is passed with its adjoint"),
+                Adjoint::None | Adjoint::Number(_) => unreachable!("an entry is passed with its adjoint"),
             }
         }
         Ok(())
@@ -305,8 +284,8 @@ impl Sweep {
     fn pass_structured<E: FloatElement>(&mut self, index: u32, op: Op, adjoint: Adjoint) -> Result<()> {
         let g = match adjoint {
             Adjoint::Tensor(handle) => handle,
-            Adjoint::Block(block) => tape::with(|tape| show_block(tape, index, block))?,
-            Adjoint::None => unreachable!("an entry is passed with its adjoint"),
+            Adjoint::Block(block) => tape::with(|tape| show_block::<E>(tape, index, block))?,
+            Adjoint::None | Adjoint::Number(_) => unreachable!("an entry is passed with its adjoint"),
         };
         let mut cx = Backward::<E>::new(self, index, TensorBase::from_handle(g))?;
         match op {
@@ -325,7 +304,8 @@ impl Sweep {
     /// Where the gradient of entry `operand` accumulates in a plain sweep, and whether nothing is there yet.
     pub fn target<E: FloatElement>(&mut self, tape: &mut Tape, operand: u32) -> Result<(Storage, bool)> {
         let is_kept = operand < self.inner && matches!(self.purpose, Purpose::Accumulate);
-        if is_kept && tape.entry(operand).op == Op::Leaf {
+        // Numbers are summed up outside of their slots.
+        if is_kept && tape.entry(operand).op == Op::Leaf && !tape.entry(operand).is_inline() {
             let slot = tape.slot_or_new(operand);
             let Slot { state, filler, .. } = *tape.slot(slot);
             // A slot that the sweep around this one fills is left to it, as is one with a gradient; and what a hook waits for
@@ -343,6 +323,11 @@ impl Sweep {
         }
         match self.lists.adjoints[operand as usize] {
             Adjoint::Block(block) => Ok((block, false)),
+            Adjoint::Number(number) => {
+                let block = self.block_of(tape, E::of(number))?;
+                self.lists.adjoints[operand as usize] = Adjoint::Block(block);
+                Ok((block, false))
+            }
             _ => {
                 let numel = tape.layout(operand).numel();
                 let block = self.block::<E>(tape, numel)?;
@@ -361,7 +346,7 @@ impl Sweep {
                 let owner = tape.slot(slot).owner;
                 let stored = Adjoint::Block(tape.slot(slot).storage().expect("a slot that is stored into"));
                 let level = self.level;
-                let parked = match tape.entry(owner).dtype {
+                let parked = match tape.entry(owner).dtype() {
                     DType::F32 => copy_block::<f32>(tape, owner, stored, level)?,
                     _ => copy_block::<f64>(tape, owner, stored, level)?,
                 };
@@ -400,10 +385,23 @@ impl Sweep {
         }
     }
 
+    /// A block that holds the adjoint of a number.
+    fn block_of<E: FloatElement>(&mut self, tape: &mut Tape, number: E) -> Result<Storage> {
+        let block = self.block::<E>(tape, 1)?;
+        lend(tape, block, |out: &mut [E], _| out[0] = number);
+        Ok(block)
+    }
+
     /// Adds `value` to the adjoint of entry `operand`.
     pub fn add<E: FloatElement>(&mut self, operand: u32, value: TensorBase<E>) -> Result<()> {
         if !self.recorded {
             return tape::with(|tape| {
+                let index = tape.resolve(value.handle())?;
+                if let (Some(&[number]), true) = (tape.entry(index).inline::<E>(), tape.entry(operand).is_inline()) {
+                    let Lists { adjoints, free, .. } = &mut self.lists;
+                    self.pending += numbers::add_number(tape, adjoints, free, operand, number);
+                    return Ok(());
+                }
                 let (target, first) = self.target::<E>(tape, operand)?;
                 let value = tape.resolve(value.handle())?;
                 accumulate::<E>(tape, value, target, first)
@@ -428,7 +426,7 @@ impl Sweep {
     fn commit(&mut self) -> Result<()> {
         for place in 0..self.lists.shares.len() {
             let (slot, share) = self.lists.shares[place];
-            self.lists.shares[place].1 = match tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype))? {
+            self.lists.shares[place].1 = match tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype()))? {
                 DType::F32 => prepare::<f32>(slot, share)?,
                 _ => prepare::<f64>(slot, share)?,
             };
@@ -447,7 +445,7 @@ impl Sweep {
                 tape.stamp_slot(slot);
             }
             for (slot, share) in self.lists.shares.drain(..) {
-                match tape.entry(tape.slot(slot).owner).dtype {
+                match tape.entry(tape.slot(slot).owner).dtype() {
                     DType::F32 => keep::<f32>(tape, slot, share),
                     _ => keep::<f64>(tape, slot, share),
                 }
@@ -479,50 +477,21 @@ impl Drop for Sweep {
     }
 }
 
-/// Notes which entries are wanted, and which up to the roots have one of them below them.
-fn reach(
-    tape: &mut Tape,
-    roots: &[(Handle, Handle)],
-    handles: &[Handle],
-    capture: &mut Capture,
-    reach: &mut Vec<u8>,
-) -> Result<()> {
-    for (place, &handle) in handles.iter().enumerate() {
-        let index = tape.resolve(handle)?;
-        capture.wanted.push(index);
-        capture.order.push((index, place as u32));
-    }
-    capture.order.sort_unstable();
-    let mut end = 0;
-    for &(root, _) in roots {
-        end = end.max(tape.resolve(root)? + 1);
-    }
-    let low = capture.order.first().map_or(end, |&(lowest, _)| lowest);
-    capture.low = low;
-    reach.clear();
-    reach.resize(end.saturating_sub(low) as usize, 0);
-    for &index in capture.wanted.iter().filter(|&&index| index < end) {
-        reach[(index - low) as usize] = WANTED;
-    }
-    for index in low..end {
-        let reached = |of: u32| of >= low && reach[(of - low) as usize] != 0;
-        if tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, reached) {
-            reach[(index - low) as usize] |= ON_PATH;
-        }
-    }
-    Ok(())
-}
-
 /// A captured gradient as a tensor of the caller's scope.
 fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
-    Ok(match adjoint {
-        None | Some(Adjoint::None) => None,
-        Some(Adjoint::Tensor(handle)) => Some(handle),
-        Some(Adjoint::Block(block)) => {
+    let dtype = tape.entry(index).dtype();
+    let shown = match (adjoint, dtype) {
+        (None | Some(Adjoint::None), _) => return Ok(None),
+        (Some(Adjoint::Tensor(handle)), _) => return Ok(Some(handle)),
+        (Some(Adjoint::Number(number)), DType::F32) => tape.push_leaf(&[], |out: &mut [f32]| out[0] = number as f32)?,
+        (Some(Adjoint::Number(number)), _) => tape.push_leaf(&[], |out: &mut [f64]| out[0] = number)?,
+        (Some(Adjoint::Block(block)), _) => {
             tape.arena.set_base(block, tape.len());
-            Some(show_block(tape, index, block)?)
+            let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };
+            return Ok(Some(show(tape, index, block)?));
         }
-    })
+    };
+    Ok(Some(tape.handle(shown)))
 }
 
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.
@@ -564,7 +533,7 @@ pub(super) fn copy_block<E: FloatElement>(
 }
 
 /// An adjoint's block as a scratch entry of the shape of entry `index`.
-pub(super) fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
+pub(super) fn show_block<E: FloatElement>(tape: &mut Tape, index: u32, block: Storage) -> Result<Handle> {
     let entry = *tape.entry(index);
     let own = tape.layout(index);
     let meta = if own.is_contiguous() && own.offset() == 0 {
@@ -572,8 +541,8 @@ pub(super) fn show_block(tape: &mut Tape, index: u32, block: Storage) -> Result<
     } else {
         tape.arena.put(Meta::plain(Layout::contiguous(own.shape())))?
     };
-    let (scope, dtype, flags) = (tape.scope_id(), entry.dtype, Flags::default());
-    let shown = tape.push(Entry { scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage: block, meta })?;
+    let value = Value::<E>::Block(block);
+    let shown = tape.push(Entry::new(tape.scope_id(), Op::Leaf, Flags::default(), value, meta))?;
     Ok(tape.handle(shown))
 }
 
@@ -594,7 +563,7 @@ fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
                 return Ok(Adjoint::Tensor(share));
             }
             let layout = *tape.layout(index);
-            let mut fresh = tape.alloc::<E>(layout.numel())?;
+            let mut fresh = tape.arena.alloc::<E>(layout.numel(), tape.len())?;
             pack(tape.data(index), layout.shape(), layout.strides(), 0, fresh.slice());
             Ok(Adjoint::Block(fresh.publish()))
         }),
@@ -612,6 +581,9 @@ fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
     let (state, full) = (tape.slot(slot).state, tape.slot(slot).state != Filling::Empty);
     tape.slot_mut(slot).recorded = None;
     match share {
+        Adjoint::Number(number) => {
+            lend(tape, target, |out: &mut [E], _| out[0] = if full { out[0] + E::of(number) } else { E::of(number) });
+        }
         Adjoint::Block(block) => lend(tape, target, |out: &mut [E], tape| {
             let share = tape.arena.read(block);
             if full { map::add_assign(share, out) } else { out.copy_from_slice(share) }

@@ -55,7 +55,7 @@ fn first_bad_operand(sweep: &Sweep, tape: &Tape, index: u32) -> Option<(usize, u
     let mut needed = operands.filter(|&(_, operand)| sweep.needs(tape, operand));
     needed.find_map(|(k, operand)| {
         let adjoint = sweep.adjoint(tape, operand);
-        let bad = match tape.entry(operand).dtype {
+        let bad = match tape.entry(operand).dtype() {
             crate::DType::F32 => bad_adjoint::<f32>(tape, operand, adjoint),
             _ => bad_adjoint::<f64>(tape, operand, adjoint),
         };
@@ -66,8 +66,9 @@ fn first_bad_operand(sweep: &Sweep, tape: &Tape, index: u32) -> Option<(usize, u
 fn bad_adjoint<E: FloatElement>(tape: &Tape, index: u32, adjoint: Adjoint) -> Option<Bad> {
     match adjoint {
         Adjoint::None => None,
+        Adjoint::Number(number) => anomaly::first_bad_of(&[number], &Layout::contiguous(&[])),
         Adjoint::Block(block) => {
-            anomaly::first_bad(tape, E::DTYPE, block, &Layout::contiguous(tape.layout(index).shape()))
+            anomaly::first_bad_of::<E>(tape.arena.read(block), &Layout::contiguous(tape.layout(index).shape()))
         }
         Adjoint::Tensor(handle) => anomaly::first_bad_of_entry(tape, handle.index),
     }

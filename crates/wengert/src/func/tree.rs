@@ -120,7 +120,11 @@ impl Leaf {
     /// The tensor as an entry of the current scope that derivatives flow through.
     pub(super) fn tracked(self) -> Result<Self> {
         let shape = self.shape()?;
-        let again = self.reshaped(&shape)?;
+        // A number stays in its entry if it is multiplied by 1; a view would need it in a block.
+        let again = match shape.len() {
+            0 => typed!(self, x => Self::from(x.try_mul(1)?)),
+            _ => self.reshaped(&shape)?,
+        };
         with(|tape| {
             tape.entry_mut(again.handle.index).flags.set(Flags::GRAD, true);
             Ok(again)

@@ -10,7 +10,7 @@ use crate::element::{DType, Data, Element, FloatElement};
 use crate::error::Result;
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::RefList;
-use crate::tape::{self, Entry, Flags, Handle, Meta, Tape};
+use crate::tape::{self, Entry, Flags, Handle, Meta, Tape, Value};
 use crate::tensor::{Tensor64, TensorBase};
 
 /// A structured operation: its names, its attributes, and sample calls whose derivatives are checked.
@@ -88,7 +88,7 @@ pub(crate) struct Input<'a> {
 impl<'a> Input<'a> {
     pub fn of(tape: &'a Tape, index: u32) -> Self {
         let layout = *tape.layout(index);
-        let data = match tape.entry(index).dtype {
+        let data = match tape.entry(index).dtype() {
             DType::F32 => Data::F32(tape.data(index)),
             DType::F64 => Data::F64(tape.data(index)),
             DType::I64 => Data::I64(tape.data(index)),
@@ -120,20 +120,23 @@ pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Att
         let layouts: SmallVec<[Layout; 4]> = operands.iter().map(|&index| *tape.layout(index)).collect();
         let shape = Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?;
         let layout = Layout::contiguous(&shape);
-        let mut fresh = tape.alloc::<E>(layout.numel())?;
-        let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
-        R::forward(&values, &attrs, fresh.slice());
-        let storage = fresh.publish();
-        drop(values);
         let list = if operands.len() > 1 { tape.arena.put_list(&operands)? } else { RefList::empty() };
-        let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
-        let meta = tape.arena.put(Meta { layout, operands: list, attrs })?;
+        let mut meta = None;
+        if operands.len() > 1 || size_of::<R::Attrs>() > 0 {
+            let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
+            meta = Some(tape.arena.put(Meta { layout, operands: list, attrs })?);
+        }
+        let (value, meta) = tape.evaluate(&layout, meta, |tape, out| {
+            let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
+            R::forward(&values, &attrs, out);
+            Ok(())
+        })?;
         let mut flags = Flags::default();
         flags.set(Flags::LIST, operands.len() > 1);
         flags.set(Flags::GRAD, is_tracked::<E>(tape, &operands));
         let a = operands.first().copied().unwrap_or(0);
-        let (scope, op) = (tape.scope_id(), Op::Structured(R::OP));
-        let index = tape.push(Entry { scope, op, dtype: E::DTYPE, flags, a, b: 0, storage, meta })?;
+        let entry = Entry::new(tape.scope_id(), Op::Structured(R::OP), flags, value, meta);
+        let index = tape.push(entry.on(a, 0))?;
         Ok(TensorBase::from_handle(tape.handle(index)))
     })
 }
@@ -146,15 +149,11 @@ pub(crate) fn compute_leaf<T: Element>(
 ) -> Result<TensorBase<T>> {
     tape::with(|tape| {
         let operands = resolve(tape, inputs)?;
-        let layout = Layout::contiguous(shape);
-        let mut fresh = tape.alloc::<T>(layout.numel())?;
-        let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
-        fill(&values, fresh.slice())?;
-        let storage = fresh.publish();
-        drop(values);
-        let meta = tape.arena.put(Meta::plain(layout))?;
-        let (scope, flags) = (tape.scope_id(), Flags::default());
-        let index = tape.push(Entry { scope, op: Op::Leaf, dtype: T::DTYPE, flags, a: 0, b: 0, storage, meta })?;
+        let (value, meta) = tape.evaluate(&Layout::contiguous(shape), None, |tape, out| {
+            let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
+            fill(&values, out)
+        })?;
+        let index = tape.push(Entry::new(tape.scope_id(), Op::Leaf, Flags::default(), value, meta))?;
         Ok(TensorBase::from_handle(tape.handle(index)))
     })
 }
@@ -168,8 +167,9 @@ pub(crate) fn record_view<R: View, E: Element>(input: TensorBase<E>, attrs: R::A
         let meta = tape.arena.put(Meta { layout, operands: RefList::empty(), attrs })?;
         let mut flags = Flags::SHARES;
         flags.set(Flags::GRAD, is_tracked::<E>(tape, &[a]));
-        let (scope, op, storage) = (tape.scope_id(), Op::Structured(R::OP), tape.storage(a));
-        let index = tape.push(Entry { scope, op, dtype: E::DTYPE, flags, a, b: 0, storage, meta })?;
+        let value = Value::<E>::Block(tape.block(a)?);
+        let entry = Entry::new(tape.scope_id(), Op::Structured(R::OP), flags, value, meta);
+        let index = tape.push(entry.on(a, 0))?;
         Ok(TensorBase::from_handle(tape.handle(index)))
     })
 }
@@ -195,17 +195,8 @@ pub(crate) fn alias<E: Element>(input: TensorBase<E>) -> Result<TensorBase<E>> {
         let of = tape.resolve(input.handle())?;
         let layout = *tape.layout(of);
         let meta = tape.arena.put(Meta::plain(layout))?;
-        let (scope, storage) = (tape.scope_id(), tape.storage(of));
-        let index = tape.push(Entry {
-            scope,
-            op: Op::Leaf,
-            dtype: E::DTYPE,
-            flags: Flags::default(),
-            a: 0,
-            b: 0,
-            storage,
-            meta,
-        })?;
+        let value = Value::<E>::Block(tape.block(of)?);
+        let index = tape.push(Entry::new(tape.scope_id(), Op::Leaf, Flags::default(), value, meta))?;
         Ok(TensorBase::from_handle(tape.handle(index)))
     })
 }

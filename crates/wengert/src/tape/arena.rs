@@ -37,6 +37,9 @@ use super::Tape;
 use crate::element::{DType, Element};
 use crate::error::{Result, error};
 
+mod payload;
+pub(crate) use self::payload::Payload;
+
 /// Data of large blocks starts at a multiple of this many bytes: a cache line, and the widest SIMD register.
 const ALIGN: usize = 64;
 /// The size of the first slab for blocks, and for other values.

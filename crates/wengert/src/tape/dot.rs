@@ -60,7 +60,7 @@ impl Tape {
             Op::Leaf => self.name(entry).into(),
             _ => format!("{}({})", self.name(entry), operands.replace(' ', ", ")),
         };
-        let mut text = format!("%{index} {call}\n{:?} {}", self.layout(index).shape(), entry.dtype);
+        let mut text = format!("%{index} {call}\n{:?} {}", self.layout(index).shape(), entry.dtype());
         if let Some(line) = self.line(index) {
             _ = write!(text, "\n{line}");
         }

@@ -70,8 +70,8 @@ impl Tape {
             self.name(entry).into(),
             self.operand_text(index),
             format!("{:?}", layout.shape()),
-            entry.dtype.to_string(),
-            if shares.is_some() { 0 } else { layout.numel() * entry.dtype.size() }.to_string(),
+            entry.dtype().to_string(),
+            if shares.is_some() { 0 } else { layout.numel() * entry.dtype().size() }.to_string(),
             self.flag_text(index, shares),
             self.line(index).map(|line| line.to_string()).unwrap_or_default(),
         ]
@@ -79,7 +79,7 @@ impl Tape {
 
     /// The entry that entry `index` shares its block with, if that is an earlier one.
     fn shares(&self, index: u32) -> Option<u32> {
-        Some(self.arena.base(self.storage(index))).filter(|&base| base < index)
+        Some(self.base(index)).filter(|&base| base < index)
     }
 
     /// The operands in order: entries by number, and plain numbers.

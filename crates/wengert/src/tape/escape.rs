@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 
-use super::arena::Storage;
-use super::{Entry, Flags, Frame, Handle, Meta, Tape, with, with_forgetting};
+use super::{Entry, Flags, Frame, Handle, Meta, Tape, Value, with, with_forgetting};
 use crate::element::{DType, Element};
 use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
@@ -58,17 +57,14 @@ pub(crate) struct Passed {
 
 #[derive(Clone, Copy)]
 struct Pending {
-    dtype: DType,
-    flags: Flags,
-    storage: Storage,
-    meta: super::arena::Ref<Meta>,
+    entry: Entry,
     /// The line that computed it.
     line: Line,
 }
 
 impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pending").field("dtype", &self.dtype).finish_non_exhaustive()
+        f.debug_struct("Pending").field("dtype", &self.entry.dtype()).finish_non_exhaustive()
     }
 }
 
@@ -112,7 +108,7 @@ impl ScopeExit {
             if index < start {
                 return Ok(None);
             }
-            let pending = tape.copy_to_parent::<E>(index, start + next)?;
+            let pending = tape.copy_to_parent::<E>(index, parent, start + next)?;
             Ok(Some((Handle { scope: parent, index: start + next }, pending)))
         })?;
         Ok(match moved {
@@ -133,9 +129,8 @@ impl ScopeExit {
         unwrap(with(|tape| {
             // The blocks lie in the parent's level: an `escape` that ended the parent too has lost them.
             assert_eq!(Some(tape.scope_id()), self.parent, "`Escape::escape` must not end scopes that it did not open");
-            for (handle, Pending { dtype, flags, storage, meta, line }) in self.pending.drain(..) {
-                let index =
-                    tape.push(Entry { scope: handle.scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
+            for (handle, Pending { entry, line }) in self.pending.drain(..) {
+                let index = tape.push(entry)?;
                 if line.is_some() {
                     tape.note_line(index, line);
                 }
@@ -170,18 +165,22 @@ impl Tape {
         }
     }
 
-    /// Copies the value of entry `index` into the parent's level, as the block of the coming entry `to`.
-    fn copy_to_parent<E: Element>(&mut self, index: u32, to: u32) -> Result<Pending> {
+    /// Copies the value of entry `index` into the parent's level, for the coming entry `to` of the scope `parent`.
+    fn copy_to_parent<E: Element>(&mut self, index: u32, parent: u32, to: u32) -> Result<Pending> {
+        let entry = *self.entry(index);
+        let mut flags = Flags::default();
+        flags.set(Flags::GRAD, entry.op == Op::Leaf && entry.flags.has(Flags::GRAD));
+        if let Some(&[number]) = entry.inline::<E>() {
+            let entry = Entry::new(parent, Op::Leaf, flags, Value::Inline(number), self.rank0()?);
+            return Ok(Pending { entry, line: self.line(index) });
+        }
         let layout = *self.layout(index);
         let level = self.arena.depth() - 1;
         let mut fresh = self.arena.alloc_at::<E>(level, layout.numel(), to)?;
         wengert_kernels::strided::pack(self.data::<E>(index), layout.shape(), layout.strides(), 0, fresh.slice());
-        let storage = fresh.publish();
+        let value = Value::<E>::Block(fresh.publish());
         let meta = self.arena.put_at(level, Meta::plain(Layout::contiguous(layout.shape())))?;
-        let entry = self.entry(index);
-        let mut flags = Flags::default();
-        flags.set(Flags::GRAD, entry.op == Op::Leaf && entry.flags.has(Flags::GRAD));
-        Ok(Pending { dtype: E::DTYPE, flags, storage, meta, line: self.line(index) })
+        Ok(Pending { entry: Entry::new(parent, Op::Leaf, flags, value, meta), line: self.line(index) })
     }
 }
 

@@ -29,10 +29,10 @@ mod versions;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use self::arena::{Arena, Fresh, Storage};
+use self::arena::{Arena, Payload, Ref, Storage};
 pub use self::dot::to_dot;
 pub use self::dump::dump;
-pub(crate) use self::entry::{Entry, Flags, Meta};
+pub(crate) use self::entry::{Entry, Flags, Meta, Value};
 pub(crate) use self::escape::{Escape, Passed, ScopeExit};
 use self::forgotten::Forgotten;
 pub(crate) use self::forgotten::with_forgetting;
@@ -46,7 +46,7 @@ use self::stats::Stats;
 pub(crate) use self::suspend::Suspended;
 use self::versions::Version;
 use crate::anomaly;
-use crate::element::Element;
+use crate::element::{DType, Element};
 use crate::error::{Result, error};
 use crate::ops::Op;
 use crate::shape::Layout;
@@ -59,17 +59,18 @@ pub(crate) struct Handle {
     pub index: u32,
 }
 
-/// Entries per chunk, so that a growing tape never moves one.
-const CHUNK: usize = 1024;
+/// Entries that a tape has room for at first.
+const FIRST_ENTRIES: usize = 1024;
 
 /// One thread's recorded operations.
 pub(crate) struct Tape {
-    chunks: Vec<Vec<Entry>>,
-    len: u32,
+    entries: Vec<Entry>,
     /// The lines that recorded the entries, as far as they were noted; not longer than the tape.
     lines: Vec<Line>,
     constants: Vec<f64>,
     pub arena: Arena,
+    /// The layout of a tensor of rank 0; made with the first one.
+    rank0: Option<Ref<Meta>>,
     frames: Vec<Frame>,
     slots: Vec<Slot>,
     nodes: Nodes,
@@ -106,6 +107,19 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Tape) -> Result<R>) -> Result<R> {
     }
 }
 
+/// As [`with`], for a short cut: `None` if the tape is not to be had, which the general path reports.
+#[inline(always)]
+pub(crate) fn with_free<R>(f: impl FnOnce(&mut Tape) -> Option<R>) -> Option<R> {
+    TAPE.try_with(
+        #[inline(always)]
+        |tape| match tape.try_borrow_mut() {
+            Ok(mut tape) => f(&mut tape),
+            Err(_) => None,
+        },
+    )
+    .unwrap_or(None)
+}
+
 /// Runs `f`, which records several entries, and forgets those again if it fails.
 #[inline]
 pub(crate) fn all_or_nothing<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
@@ -132,11 +146,11 @@ pub(crate) struct Mark {
 impl Tape {
     fn new() -> Self {
         Self {
-            chunks: Vec::new(),
-            len: 0,
+            entries: Vec::new(),
             lines: Vec::new(),
             constants: Vec::new(),
             arena: Arena::new(),
+            rank0: None,
             frames: vec![Frame::root()],
             slots: Vec::new(),
             nodes: Nodes::default(),
@@ -151,20 +165,19 @@ impl Tape {
     }
 
     /// How many entries there are; the index of the next one.
+    #[inline]
     pub fn len(&self) -> u32 {
-        self.len
+        self.entries.len() as u32
     }
 
     #[inline]
     pub fn entry(&self, index: u32) -> &Entry {
-        let index = index as usize;
-        &self.chunks[index / CHUNK][index % CHUNK]
+        &self.entries[index as usize]
     }
 
     #[inline]
     pub fn entry_mut(&mut self, index: u32) -> &mut Entry {
-        let index = index as usize;
-        &mut self.chunks[index / CHUNK][index % CHUNK]
+        &mut self.entries[index as usize]
     }
 
     pub fn meta(&self, index: u32) -> &Meta {
@@ -176,11 +189,13 @@ impl Tape {
     }
 
     /// The id of the current scope activation.
+    #[inline]
     pub fn scope_id(&self) -> u32 {
         self.frames.last().expect("the root scope never ends").id
     }
 
     /// The handle of entry `index`.
+    #[inline]
     pub fn handle(&self, index: u32) -> Handle {
         Handle { scope: self.entry(index).scope, index }
     }
@@ -191,10 +206,17 @@ impl Tape {
     /// The handle outlived its scope, or belongs to another thread.
     #[inline]
     pub fn check(&self, handle: Handle) -> Result<u32> {
-        if handle.index < self.len && self.entry(handle.index).scope == handle.scope {
-            return Ok(handle.index);
+        match self.find(handle) {
+            Some((index, _)) => Ok(index),
+            None => Err(stale(handle)),
         }
-        Err(stale(handle))
+    }
+
+    /// As [`Self::check`], with the entry.
+    #[inline]
+    pub fn find(&self, handle: Handle) -> Option<(u32, &Entry)> {
+        let entry = self.entries.get(handle.index as usize)?;
+        if entry.scope == handle.scope { Some((handle.index, entry)) } else { None }
     }
 
     /// Appends an entry.
@@ -207,9 +229,8 @@ impl Tape {
         if trace::is_on() {
             self.trace_slow(&entry)?;
         }
-        let index = self.len;
-        self.chunks[index as usize / CHUNK].push(entry);
-        self.len += 1;
+        let index = self.len();
+        self.entries.push(entry);
         Ok(index)
     }
 
@@ -219,7 +240,7 @@ impl Tape {
         if anomaly::is_on() {
             anomaly::check_value(self, entry)?;
         }
-        self.note_line(self.len, trace::line());
+        self.note_line(self.len(), trace::line());
         Ok(())
     }
 
@@ -235,35 +256,64 @@ impl Tape {
         self.lines.get(index as usize).copied().flatten()
     }
 
+    /// Whether the next entry takes no new memory.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.entries.len() < self.entries.capacity() && self.rank0.is_some()
+    }
+
+    /// Appends a number that is kept in its entry; `None` if that takes new memory ([`Self::has_room`]), or if there may be
+    /// something to say about it.
+    #[inline]
+    pub fn push_number<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
+        let (index, scope, meta) = (self.len(), self.scope_id(), self.rank0?);
+        let entry = Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b);
+        if !self.has_room() || trace::is_on() && self.trace_slow(&entry).is_err() {
+            return None;
+        }
+        self.entries.push(entry);
+        Some(Handle { scope, index })
+    }
+
+    /// As [`Self::push_number`], a leaf; `None` for masks too, which lie in blocks.
+    #[inline]
+    pub fn push_number_leaf<E: Element>(&mut self, value: E) -> Option<Handle> {
+        if Payload::holds::<E>() { self.push_number(Op::Leaf, Flags::default(), 0, 0, value) } else { None }
+    }
+
     /// Makes room for the next entry.
     ///
     /// # Errors
     /// As [`Self::push`], which then can't fail.
     #[inline]
     pub fn reserve(&mut self) -> Result<()> {
-        if self.len as usize / CHUNK == self.chunks.len() { self.grow_slow() } else { Ok(()) }
+        if self.entries.len() == self.entries.capacity() { self.grow_slow() } else { Ok(()) }
     }
 
     #[cold]
     fn grow_slow(&mut self) -> Result<()> {
-        if self.len as usize >= u32::MAX as usize - CHUNK {
-            return Err(error!(Memory, "the tape is full with {} entries; wrap the step in `scope`", self.len));
+        let len = self.entries.len();
+        let more = len.max(FIRST_ENTRIES).min(u32::MAX as usize - len);
+        if more == 0 {
+            return Err(error!(Memory, "the tape is full with {len} entries; wrap the step in `scope`"));
         }
-        self.arena.room(CHUNK * size_of::<Entry>())?;
-        self.chunks.push(Vec::with_capacity(CHUNK));
-        self.count_chunks();
+        self.arena.room(more * size_of::<Entry>())?;
+        self.entries.try_reserve_exact(more).map_err(|_| {
+            error!(Memory, "the tape: {more} entries more could not be allocated; wrap the step in `scope`")
+        })?;
+        self.count_entries();
         Ok(())
     }
 
     /// Gives the memory of what is not in use back to the system.
     fn trim(&mut self) {
         self.arena.trim();
-        self.chunks.truncate((self.len as usize).div_ceil(CHUNK));
-        self.count_chunks();
+        self.entries.shrink_to_fit();
+        self.count_entries();
     }
 
-    fn count_chunks(&mut self) {
-        self.arena.besides = self.chunks.len() * CHUNK * size_of::<Entry>();
+    fn count_entries(&mut self) {
+        self.arena.besides = self.entries.capacity() * size_of::<Entry>();
     }
 
     /// Appends a tensor without a history, or fails before anything changed.
@@ -273,36 +323,58 @@ impl Tape {
 
     /// As [`Self::push_leaf`], of values that are made from those of other entries.
     pub fn push_leaf_of<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&Self, &mut [E])) -> Result<u32> {
-        let layout = Layout::contiguous(shape);
-        let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len)?;
-        fill(self, fresh.slice());
-        let storage = fresh.publish();
-        let meta = self.arena.put(Meta::plain(layout))?;
-        self.push(Entry {
-            scope: self.scope_id(),
-            op: Op::Leaf,
-            dtype: E::DTYPE,
-            flags: Flags::default(),
-            a: 0,
-            b: 0,
-            storage,
-            meta,
-        })
+        let (value, meta) = self.evaluate(&Layout::contiguous(shape), None, |tape, out| {
+            fill(tape, out);
+            Ok(())
+        })?;
+        self.push(Entry::new(self.scope_id(), Op::Leaf, Flags::default(), value, meta))
+    }
+
+    /// A new value of `layout`, which `fill` writes, and its meta: `meta` if the caller has one, else one without attributes.
+    pub fn evaluate<E: Element>(
+        &mut self,
+        layout: &Layout,
+        meta: Option<Ref<Meta>>,
+        fill: impl FnOnce(&Self, &mut [E]) -> Result<()>,
+    ) -> Result<(Value<E>, Ref<Meta>)> {
+        let (value, plain) = if Payload::holds::<E>() && layout.shape().is_empty() {
+            let mut number = E::default();
+            fill(self, std::slice::from_mut(&mut number))?;
+            (Value::Inline(number), Some(self.rank0()?))
+        } else {
+            let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len())?;
+            fill(self, fresh.slice())?;
+            (Value::Block(fresh.publish()), None)
+        };
+        match meta.or(plain) {
+            Some(meta) => Ok((value, meta)),
+            None => Ok((value, self.arena.put(Meta::plain(*layout))?)),
+        }
+    }
+
+    /// The meta of all values that are kept in their entries.
+    pub fn rank0(&mut self) -> Result<Ref<Meta>> {
+        match self.rank0 {
+            Some(meta) => Ok(meta),
+            None => {
+                // The thread's outermost level is never reset.
+                let meta = self.arena.put_at(0, Meta::plain(Layout::contiguous(&[])))?;
+                self.rank0 = Some(meta);
+                Ok(meta)
+            }
+        }
     }
 
     /// Keeps a number that an operation uses as an operand.
+    #[inline]
     pub fn push_constant(&mut self, value: f64) -> u32 {
         self.constants.push(value);
         self.constants.len() as u32 - 1
     }
 
+    #[inline]
     pub fn constant(&self, index: u32) -> f64 {
         self.constants[index as usize]
-    }
-
-    /// A block for the value of the next entry.
-    pub fn alloc<E: Element>(&self, len: usize) -> Result<Fresh<'_, E>> {
-        self.arena.alloc(len, self.len)
     }
 
     /// The operands of entry `index` that are tensors.
@@ -397,7 +469,7 @@ impl Tape {
 
     /// Whether a derivative flows from before entry `start` into one from `start` on.
     pub(crate) fn flows_across(&self, start: u32) -> bool {
-        (start..self.len).any(|index| {
+        (start..self.len()).any(|index| {
             self.entry(index).flags.has(Flags::GRAD)
                 && self.any_operand(index, |of| of < start && self.entry(of).flags.has(Flags::GRAD))
         })
@@ -406,7 +478,7 @@ impl Tape {
     /// Lets derivatives flow through the entries from `start` on only where one flows into an operand: forgets that inputs
     /// of a derivative that is done were tracked.
     pub(crate) fn settle(&mut self, start: u32) {
-        for index in start..self.len {
+        for index in start..self.len() {
             let entry = self.entry(index);
             if entry.op != Op::Leaf && entry.flags.has(Flags::GRAD) {
                 let flows = self.any_operand(index, |of| self.entry(of).flags.has(Flags::GRAD));
@@ -419,7 +491,7 @@ impl Tape {
     pub(crate) fn enter(&mut self, grad_enabled: bool) {
         self.frames.push(Frame {
             id: scope::next_id(),
-            entries: self.len,
+            entries: self.len(),
             constants: self.constants.len() as u32,
             nodes: self.nodes.len(),
             grad_enabled: self.grad_enabled,
@@ -438,14 +510,14 @@ impl Tape {
     /// The position that the next entry takes.
     fn mark(&self) -> Mark {
         let (constants, nodes) = (self.constants.len() as u32, self.nodes.len());
-        Mark { scope: self.scope_id(), entries: self.len, constants, nodes }
+        Mark { scope: self.scope_id(), entries: self.len(), constants, nodes }
     }
 
     /// Forgets the entries from `mark` on, which are of the innermost scope; their memory is free when that ends. Nothing is
     /// left to forget if a function of the user's ended the scope.
     #[cold]
     fn undo_slow(&mut self, mark: Mark) {
-        if self.len > mark.entries && mark.scope == self.scope_id() {
+        if self.len() > mark.entries && mark.scope == self.scope_id() {
             self.forget_slots(mark.entries);
             self.forget_from(mark.entries, mark.constants, mark.nodes);
         }
@@ -471,24 +543,53 @@ impl Tape {
     }
 
     fn truncate(&mut self, len: u32) {
-        let (from, to) = (len as usize / CHUNK, self.len as usize / CHUNK);
-        for (c, chunk) in self.chunks.iter_mut().enumerate().take(to + 1).skip(from) {
-            chunk.truncate(if c == from { len as usize % CHUNK } else { 0 });
-        }
-        self.len = len;
+        self.entries.truncate(len as usize);
         self.lines.truncate(len as usize);
     }
 
     /// The elements of entry `index`'s block, from its first element on.
+    #[inline]
     pub fn data<E: Element>(&self, index: u32) -> &[E] {
         let entry = self.entry(index);
-        debug_assert_eq!(entry.dtype, E::DTYPE, "a handle carries the type of its entry");
-        &self.arena.read(entry.storage)[self.layout(index).offset()..]
+        match entry.inline() {
+            Some(number) => number,
+            None => &self.elements(entry)[self.layout(index).offset()..],
+        }
     }
 
-    /// The storage of entry `index`.
-    pub fn storage(&self, index: u32) -> Storage {
-        self.entry(index).storage
+    /// All elements of the block that the entry's value lies in, or the value that is kept in it.
+    pub fn elements<'a, E: Element>(&'a self, entry: &'a Entry) -> &'a [E] {
+        match (entry.inline(), entry.block()) {
+            (Some(number), _) => number,
+            (None, Some(storage)) => self.arena.read(storage),
+            (None, None) => unreachable!("a value is inline or in a block"),
+        }
+    }
+
+    /// The block of entry `index`; a value that was kept in the entry moves to one.
+    pub fn block(&mut self, index: u32) -> Result<Storage> {
+        let entry = *self.entry(index);
+        match (entry.block(), entry.dtype()) {
+            (Some(storage), _) => Ok(storage),
+            (None, DType::F32) => self.move_out::<f32>(index, &entry),
+            (None, DType::F64) => self.move_out::<f64>(index, &entry),
+            (None, DType::I64) => self.move_out::<i64>(index, &entry),
+            (None, DType::Bool) => unreachable!("masks lie in blocks"),
+        }
+    }
+
+    #[cold]
+    fn move_out<E: Element>(&mut self, index: u32, entry: &Entry) -> Result<Storage> {
+        let mut fresh = self.arena.alloc_at::<E>(self.level_of(index), 1, index)?;
+        fresh.slice().copy_from_slice(entry.inline().expect("an inline value"));
+        let storage = fresh.publish();
+        self.entry_mut(index).settle(storage);
+        Ok(storage)
+    }
+
+    /// The entry that owns the memory of entry `index`.
+    pub fn base(&self, index: u32) -> u32 {
+        self.entry(index).block().map_or(index, |storage| self.arena.base(storage))
     }
 }
 

@@ -3,7 +3,7 @@
 use wengert_kernels::strided::pack;
 
 use super::arena::{Storage, lend};
-use super::{Entry, Flags, Handle, Meta, Tape};
+use super::{Entry, Flags, Handle, Meta, Tape, Value};
 use crate::element::FloatElement;
 use crate::error::Result;
 use crate::ops::Op;
@@ -158,8 +158,8 @@ impl Tape {
         }
         let storage = self.slot_storage::<E>(slot)?;
         let meta = self.arena.put(Meta::plain(Layout::contiguous(self.layout(index).shape())))?;
-        let (scope, dtype, flags) = (self.scope_id(), E::DTYPE, Flags::default());
-        let shown = self.push(Entry { scope, op: Op::Leaf, dtype, flags, a: 0, b: 0, storage, meta })?;
+        let (scope, value) = (self.scope_id(), Value::<E>::Block(storage));
+        let shown = self.push(Entry::new(scope, Op::Leaf, Flags::default(), value, meta))?;
         // Whoever shows the buffer owns it until its scope ends; the stamp starts anew with its index.
         self.arena.set_base(storage, shown);
         self.forget_stamp(storage);

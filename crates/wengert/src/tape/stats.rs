@@ -20,7 +20,7 @@ pub struct Stats {
 
 impl Tape {
     fn stats(&self) -> Stats {
-        let (entries, used, reserved) = (self.len as usize, self.arena.used(), self.arena.reserved());
+        let (entries, used, reserved) = (self.len() as usize, self.arena.used(), self.arena.reserved());
         let high_water = self.high_water.high_water.max(used);
         Stats { entries, used, reserved, high_water, depth: self.frames.len() - 1 }
     }

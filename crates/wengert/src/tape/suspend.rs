@@ -72,7 +72,7 @@ impl Tape {
             ));
         }
         self.arena.resume(frames.len());
-        let (entries, constants, nodes) = (self.len, self.constants.len() as u32, self.nodes.len());
+        let (entries, constants, nodes) = (self.len(), self.constants.len() as u32, self.nodes.len());
         self.frames.extend(frames.iter().map(|frame| Frame { entries, constants, nodes, ..*frame }));
         self.grad_enabled = grad_enabled;
         Ok(())

@@ -31,7 +31,7 @@ impl Tape {
 
     #[cold]
     fn resolve_slow(&mut self, index: u32) -> Result<u32> {
-        let base = self.arena.base(self.entry(index).storage);
+        let base = self.base(index);
         let Some(&Version { entry: latest, .. }) = self.versions.get(&base) else { return Ok(index) };
         if index == base || index >= latest {
             return Ok(index.max(latest));
@@ -77,8 +77,8 @@ impl Tape {
         if self.arena.stamp(storage) == 0 {
             self.written.push(storage);
         }
-        self.arena.set_stamp(storage, self.len);
-        self.last_write = self.last_write.max(self.len);
+        self.arena.set_stamp(storage, self.len());
+        self.last_write = self.last_write.max(self.len());
     }
 
     /// Whether the value of entry `index` is still what the entry `reader` saw when it was recorded.
@@ -86,8 +86,8 @@ impl Tape {
     /// # Errors
     /// It was overwritten in between.
     pub fn check_unchanged(&self, index: u32, reader: u32) -> Result<()> {
-        let entry = self.entry(index);
-        if self.arena.stamp(entry.storage) <= reader {
+        // What is kept in an entry is never written to.
+        if self.entry(index).block().is_none_or(|storage| self.arena.stamp(storage) <= reader) {
             return Ok(());
         }
         Err(error!(

@@ -75,7 +75,11 @@ constructors! {
 
         /// A tensor of rank 0.
         pub fn scalar | try_scalar(value: E) {
-            leaf(&Shape::default(), |out| out[0] = value)
+            let inline = tape::with_free(|tape| tape.push_number_leaf(value));
+            match inline {
+                Some(handle) => Ok(TensorBase::from_handle(handle)),
+                None => leaf(&Shape::default(), |out| out[0] = value),
+            }
         }
 
         /// A tensor of rank 1 with the iterator's elements.

@@ -11,6 +11,9 @@ twins! {
     impl[E: Element] TensorBase<E> {
         /// The value of a tensor of one element.
         pub fn item | try_item(self) -> E {
+            if let Some(number) = self.number() {
+                return Ok(number);
+            }
             tape::with(|tape| {
                 let index = tape.resolve(self.handle())?;
                 match tape.layout(index).numel() {
@@ -61,6 +64,12 @@ twins! {
 }
 
 impl<E: Element> TensorBase<E> {
+    /// The value, if it is a number that its entry holds.
+    #[inline]
+    pub(crate) fn number(self) -> Option<E> {
+        tape::with_free(|tape| tape.find(self.handle())?.1.inline::<E>().map(|number| number[0]))
+    }
+
     /// Calls `f` with the elements, row-major, without a copy if they are contiguous.
     ///
     /// The tape is in use meanwhile: `f` must not call tensor operations.

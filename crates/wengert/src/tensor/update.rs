@@ -107,7 +107,7 @@ fn write<E: FloatElement, R>(
     grad: Storage,
     f: impl FnOnce(&mut [E], &[E]) -> R,
 ) -> Result<R> {
-    let (layout, storage) = (*tape.layout(index), tape.storage(index));
+    let (layout, storage) = (*tape.layout(index), tape.block(index)?);
     let numel = layout.numel();
     if numel == 0 {
         return Ok(f(&mut [], &[]));

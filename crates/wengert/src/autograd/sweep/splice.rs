@@ -10,9 +10,9 @@
 
 use smallvec::SmallVec;
 
-use super::{Capture, ON_PATH, Purpose, Sweep};
+use super::{Purpose, Sweep};
 use crate::error::Result;
-use crate::tape::{self, Flags, Handle, Tape};
+use crate::tape::{self, Handle};
 
 impl Sweep {
     /// Passes the entries from `start` on, which were recorded anew while an entry is passed, as if they had been here always:
@@ -22,7 +22,9 @@ impl Sweep {
         // Rules record behind.
         let _scratch = (!self.recorded).then(tape::NoGrad::enter);
         let roots = tape::with(|tape| {
-            self.reach_between(tape, start, end);
+            if let Purpose::Capture(wanted) = &mut self.purpose {
+                wanted.reach_on(tape, start, end);
+            }
             let mut needed = SmallVec::<[_; 4]>::new();
             for &(root, seed) in roots {
                 let index = tape.resolve(root)?;
@@ -38,17 +40,5 @@ impl Sweep {
         self.run_between(start, end)?;
         self.inner = around;
         Ok(())
-    }
-
-    /// Notes which of the entries from `start` up to `end` have a wanted one below them.
-    fn reach_between(&mut self, tape: &Tape, start: u32, end: u32) {
-        let Purpose::Capture(Capture { low, .. }) = self.purpose else { return };
-        let reach = &mut self.lists.reach;
-        reach.resize((start - low) as usize, 0);
-        for index in start..end {
-            let reached = |of: u32| of >= low && reach[(of - low) as usize] != 0;
-            let on_path = tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, reached);
-            reach.push(if on_path { ON_PATH } else { 0 });
-        }
     }
 }

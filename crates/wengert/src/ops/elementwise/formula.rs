@@ -23,7 +23,7 @@ pub struct Vals<R> {
 }
 
 /// One row of the table, as a type.
-pub(super) trait Formula: Copy + 'static {
+pub(crate) trait Formula: Copy + 'static {
     const OP: Elementwise;
     const NAME: &'static str;
     const GRAD_FN: &'static str;

@@ -9,20 +9,24 @@ mod formula;
 mod methods;
 mod product;
 mod rows;
+mod scalar;
 
 use smallvec::SmallVec;
 
 use self::blocks::{Source, for_blocks};
+pub(crate) use self::formula::Formula;
 pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};
 pub(crate) use self::product::{moving, products, recorded, sweep};
 pub use self::rows::Elementwise;
+pub(crate) use self::rows::formulas;
+pub(crate) use self::scalar::scalar_products;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::ops::Op;
 use crate::shape::{Layout, Shape, broadcast};
-use crate::tape::arena::{RefList, Storage};
-use crate::tape::{self, Entry, Flags, Meta, Tape};
+use crate::tape::arena::{Ref, RefList};
+use crate::tape::{self, Entry, Flags, Meta, Tape, Value};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -53,7 +57,7 @@ pub enum Operand<E> {
 }
 
 /// What can be an operand of an elementwise operation: a tensor of the same type, or a number.
-pub trait IntoOperand<E> {
+pub trait IntoOperand<E>: Copy {
     /// The operand.
     fn operand(self) -> Operand<E>;
 }
@@ -79,18 +83,42 @@ macro_rules! numbers {
 }
 numbers!(f32 f64 i32);
 
+#[inline]
 #[track_caller]
 pub(crate) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Result<TensorBase<E>> {
-    record(op, &[Operand::Tensor(a)])
+    let _line = trace::note();
+    match scalar::unary(op, a) {
+        Some(value) => Ok(value),
+        None => record(op, &[Operand::Tensor(a)]),
+    }
 }
 
+#[inline]
 #[track_caller]
 pub(crate) fn binary<E: FloatElement>(
     op: Elementwise,
     a: impl IntoOperand<E>,
     b: impl IntoOperand<E>,
 ) -> Result<TensorBase<E>> {
-    record(op, &[a.operand(), b.operand()])
+    let _line = trace::note();
+    match scalar::binary(op, a, b) {
+        Some(value) => Ok(value),
+        None => record(op, &[a.operand(), b.operand()]),
+    }
+}
+
+/// As [`binary`], of the row `F`; for operators, which are worth an instance each.
+#[inline]
+#[track_caller]
+pub(crate) fn binary_of<F: Formula, E: FloatElement>(
+    a: impl IntoOperand<E>,
+    b: impl IntoOperand<E>,
+) -> Result<TensorBase<E>> {
+    let _line = trace::note();
+    match scalar::binary_of::<F, E, _, _>(a, b) {
+        Some(value) => Ok(value),
+        None => record(F::OP, &[a.operand(), b.operand()]),
+    }
 }
 
 #[track_caller]
@@ -145,22 +173,15 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
     let shared = result_meta(tape, row.name, places)?;
     let layout = shared.layout;
     let grad = tape.grad_enabled && needs_gradient(tape, row, places)?;
-    let storage = evaluate::<E>(tape, row, places, &layout)?;
-    let mut entry = Entry {
-        scope: tape.scope_id(),
-        op: Op::Elementwise(op),
-        dtype: E::DTYPE,
-        flags: Flags::default(),
-        a: 0,
-        b: 0,
-        storage,
-        meta: shared.place,
-    };
+    let (value, meta) = evaluate::<E>(tape, row, places, &shared)?;
+    let mut entry = Entry::new(tape.scope_id(), Op::Elementwise(op), Flags::default(), value, meta);
     entry.flags.set(Flags::GRAD, grad);
     place_operands(tape, &mut entry, places, &layout)?;
     if entry.flags.has(Flags::LIST) {
         // Numbers that became tensors took the index that the block was made for.
-        tape.arena.set_base(storage, tape.len());
+        if let Some(storage) = entry.block() {
+            tape.arena.set_base(storage, tape.len());
+        }
     }
     tape.push(entry)
 }
@@ -213,7 +234,7 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
                 list.push(match place {
                     Place::Entry(index) => index,
                     // A number among three operands is rare; it becomes a tensor of rank 0.
-                    Place::Number(number) => push_number(tape, entry.dtype, number)?,
+                    Place::Number(number) => push_number(tape, entry.dtype(), number)?,
                 });
             }
             let operands: RefList<u32> = tape.arena.put_list(&list)?;
@@ -235,7 +256,7 @@ fn push_number(tape: &mut Tape, dtype: DType, number: f64) -> Result<u32> {
 /// The result's layout, shared with an operand of the same shape where there is one.
 struct SharedMeta {
     layout: Layout,
-    place: crate::tape::arena::Ref<Meta>,
+    place: Option<Ref<Meta>>,
 }
 
 fn result_meta(tape: &Tape, name: &str, places: &[Place]) -> Result<SharedMeta> {
@@ -254,25 +275,29 @@ fn result_meta(tape: &Tape, name: &str, places: &[Place]) -> Result<SharedMeta> 
         let entry = tape.entry(index);
         let layout = tape.layout(index);
         if layout.is_contiguous() && layout.offset() == 0 && layout.shape() == &shape[..] {
-            return Ok(SharedMeta { layout: *layout, place: entry.meta });
+            return Ok(SharedMeta { layout: *layout, place: Some(entry.meta) });
         }
     }
-    let layout = Layout::contiguous(&shape);
-    Ok(SharedMeta { layout, place: tape.arena.put(Meta::plain(layout))? })
+    Ok(SharedMeta { layout: Layout::contiguous(&shape), place: None })
 }
 
 /// Computes the value.
-fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], layout: &Layout) -> Result<Storage> {
+fn evaluate<E: FloatElement>(
+    tape: &mut Tape,
+    row: &Row,
+    places: &[Place],
+    shared: &SharedMeta,
+) -> Result<(Value<E>, Ref<Meta>)> {
     let kernel = E::kernels(row).value;
-    let mut fresh = tape.alloc::<E>(layout.numel())?;
-    let tape = &*tape;
-    let mut sources = [Source::Unused; 3];
-    for (source, &place) in sources.iter_mut().zip(places) {
-        *source = source_of(tape, place, layout);
-    }
-    let out = fresh.slice();
-    for_blocks(&tape.arena, sources, layout.numel(), |range, operands| kernel(operands, &mut out[range]))?;
-    Ok(fresh.publish())
+    let layout = &shared.layout;
+    let run = |tape: &Tape, out: &mut [E]| {
+        let mut sources = [Source::Unused; 3];
+        for (source, &place) in sources.iter_mut().zip(places) {
+            *source = source_of(tape, place, layout);
+        }
+        for_blocks(&tape.arena, sources, layout.numel(), |range, operands| kernel(operands, &mut out[range]))
+    };
+    tape.evaluate(layout, shared.place, run)
 }
 
 /// How the elements of an operand are reached in a result of `layout`'s shape.
@@ -281,7 +306,7 @@ fn source_of<'a, E: FloatElement>(tape: &'a Tape, place: Place, layout: &Layout)
         Place::Number(number) => Source::Splat(E::of(number)),
         Place::Entry(index) => {
             let own = tape.layout(index);
-            if tape.entry(index).dtype == DType::Bool {
+            if tape.entry(index).dtype() == DType::Bool {
                 return Source::Mask(tape.data::<bool>(index), own.broadcast_to(layout.shape()));
             }
             let data = tape.data::<E>(index);

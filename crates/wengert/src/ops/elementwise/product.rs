@@ -151,7 +151,7 @@ pub(crate) fn recorded<E: FloatElement>(
 fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
     let index = match place {
         Place::Number(number) => push_number(tape, E::DTYPE, number)?,
-        Place::Entry(index) if tape.entry(index).dtype != DType::Bool => index,
+        Place::Entry(index) if tape.entry(index).dtype() != DType::Bool => index,
         Place::Entry(mask) => {
             let layout = *tape.layout(mask);
             tape.push_leaf_of(layout.shape(), |tape, out: &mut [E]| {

@@ -107,7 +107,7 @@ macro_rules! rows {
         /// Every row, in the order of [`Elementwise`].
         pub(super) static ROWS: &[Row] = &[$(row::<formulas::$variant>()),+];
 
-        mod formulas {
+        pub(crate) mod formulas {
             use super::*;
             $(
                 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use crate::element::{DType, Element, FloatElement};
 use crate::error::{Result, error};
 use crate::shape::Layout;
 use crate::tape::arena::Storage;
-use crate::tape::{self, Entry, Flags, Meta, Tape};
+use crate::tape::{self, Entry, Flags, Meta, Tape, Value};
 use crate::tensor::{Tensor64, TensorBase};
 
 /// A tensor after some of its elements were overwritten: operand 0 is the version before, operand 1 what was written.
@@ -54,9 +54,10 @@ pub(crate) fn assign<E: Element>(
         // Everything that can fail comes before the write, which can't be undone.
         let version = if tracked { Some(version::<E>(tape, to, from)?) } else { None };
         let values = values::<E>(tape, to, from)?;
-        write::<E>(tape, to, values);
+        let storage = tape.block(to)?;
+        write::<E>(tape, to, storage, values);
         if let Some(version) = version {
-            let base = tape.arena.base(version.storage);
+            let base = tape.arena.base(storage);
             let latest = tape.push(version)?;
             tape.replace(base, latest);
         }
@@ -82,7 +83,7 @@ pub(crate) fn check_overlap(op: &str, layout: &Layout) -> Result<()> {
 
 fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
     check_overlap(op, tape.layout(index))?;
-    let base = tape.arena.base(tape.storage(index));
+    let base = tape.base(index);
     let is_tracked_leaf = |i: u32| tape.entry(i).op == Op::Leaf && tape.entry(i).flags.has(Flags::GRAD);
     let owner = if base < tape.len() { base } else { index };
     if tape.grad_enabled && (is_tracked_leaf(index) || is_tracked_leaf(owner)) {
@@ -98,7 +99,7 @@ fn check_target(tape: &Tape, op: &str, index: u32) -> Result<()> {
 
 /// A version lives in the innermost scope, so the tensor must too, or it would lose its history and keep its new value.
 fn check_history(tape: &Tape, op: &str, index: u32) -> Result<()> {
-    let base = tape.arena.base(tape.storage(index));
+    let base = tape.base(index);
     if tape.is_innermost(base) {
         return Ok(());
     }
@@ -118,9 +119,9 @@ fn values<E: Element>(tape: &Tape, to: u32, from: u32) -> Result<Storage> {
     Ok(fresh.publish())
 }
 
-/// Writes the block `values` to the elements of entry `to`.
-fn write<E: Element>(tape: &mut Tape, to: u32, values: Storage) {
-    let (place, storage) = (*tape.layout(to), tape.storage(to));
+/// Writes the block `values` to the elements of entry `to`, which lie in the block `storage`.
+fn write<E: Element>(tape: &mut Tape, to: u32, storage: Storage, values: Storage) {
+    let place = *tape.layout(to);
     if place.numel() == 0 {
         return;
     }
@@ -134,7 +135,7 @@ fn write<E: Element>(tape: &mut Tape, to: u32, values: Storage) {
 
 /// The version of `to`'s tensor that will hold after the write, to be appended.
 fn version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<Entry> {
-    let storage = tape.storage(to);
+    let storage = tape.block(to)?;
     let base = tape.arena.base(storage);
     let place = *tape.layout(to);
     let before = tape.resolve(tape.handle(base))?;
@@ -145,7 +146,8 @@ fn version<E: Element>(tape: &mut Tape, to: u32, from: u32) -> Result<Entry> {
     let flags = Flags::GRAD | Flags::LIST | Flags::SHARES;
     let (scope, op) = (tape.scope_id(), Op::Structured(Structured::Assign));
     tape.reserve()?;
-    Ok(Entry { scope, op, dtype: E::DTYPE, flags, a: before, b: from, storage, meta })
+    let entry = Entry::new(scope, op, flags, Value::<E>::Block(storage), meta);
+    Ok(entry.on(before, from))
 }
 
 impl Operation for Assign {

@@ -1,0 +1,137 @@
+//! The part of a plain sweep that passes numbers: entries of rank 0 that keep their value, on operands that do.
+//!
+//! Their adjoints are numbers in the list of adjoints, not blocks, and a run of them is passed in one loop.
+
+use super::{Adjoint, Lists, Purpose, Sweep};
+use crate::element::{DType, FloatElement};
+use crate::error::Result;
+use crate::ops::{Op, elementwise};
+use crate::tape::arena::{Storage, lend};
+use crate::tape::{Filling, Flags, Tape, When};
+
+impl Sweep {
+    /// Passes the entries below `end`, down to `start`, as long as they are numbers; gives the end of those that are left, the last of
+    /// which the general path passes.
+    pub(super) fn pass_numbers(&mut self, tape: &mut Tape, start: u32, mut end: u32) -> Result<u32> {
+        while end > start && self.pending > 0 {
+            let top = tape.entry(end - 1);
+            let (dtype, is_leaf) = (top.dtype(), top.op == Op::Leaf);
+            match (self.lists.adjoints[end as usize - 1], dtype) {
+                (Adjoint::None, _) => end -= 1,
+                (Adjoint::Number(g), _) if is_leaf => {
+                    let delivered = match dtype {
+                        DType::F32 => self.deliver_number::<f32>(tape, end - 1, g)?,
+                        _ => self.deliver_number::<f64>(tape, end - 1, g)?,
+                    };
+                    if !delivered {
+                        break;
+                    }
+                    end -= 1;
+                    self.lists.adjoints[end as usize] = Adjoint::None;
+                    self.pending -= 1;
+                }
+                (Adjoint::Number(_), _) => {
+                    let before = end;
+                    end = match dtype {
+                        DType::F32 => self.pass_run::<f32>(tape, start, end),
+                        _ => self.pass_run::<f64>(tape, start, end),
+                    };
+                    if end == before {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        Ok(end)
+    }
+
+    /// Passes a run of elementwise entries below `end` that are numbers of type `E` and so are their operands; gives its end.
+    fn pass_run<E: FloatElement>(&mut self, tape: &Tape, start: u32, mut end: u32) -> u32 {
+        let next_wanted = match &self.purpose {
+            Purpose::Capture(wanted) => wanted.next(end),
+            Purpose::Accumulate => u32::MAX,
+        };
+        let Lists { adjoints, free, .. } = &mut self.lists;
+        let mut pending = self.pending;
+        while end > start && pending > 0 {
+            let index = end - 1;
+            match adjoints[index as usize] {
+                Adjoint::None => {}
+                Adjoint::Number(g) if index != next_wanted => {
+                    let passed = elementwise::scalar_products(
+                        tape,
+                        tape.entry(index),
+                        E::of(g),
+                        #[inline(always)]
+                        |operand, share: E| pending += add_number(tape, adjoints, free, operand, share),
+                    );
+                    if !passed {
+                        break;
+                    }
+                    adjoints[index as usize] = Adjoint::None;
+                    pending -= 1;
+                }
+                _ => break,
+            }
+            end = index;
+        }
+        self.pending = pending;
+        end
+    }
+
+    /// Hands the complete adjoint of a leaf that is a number to whoever waits for it; `false`, and nothing is done, if a hook or
+    /// another sweep does too.
+    fn deliver_number<E: FloatElement>(&mut self, tape: &mut Tape, index: u32, g: f64) -> Result<bool> {
+        if tape.entry(index).flags.has(Flags::SLOT) && tape.has_hooks(index, When::Complete) {
+            return Ok(false);
+        }
+        if index >= self.inner {
+            return Ok(true);
+        }
+        if let Purpose::Capture(wanted) = &mut self.purpose {
+            for place in wanted.places(index) {
+                wanted.set(place, Adjoint::Number(g));
+            }
+            return Ok(true);
+        }
+        let slot = tape.slot_or_new(index);
+        // Made here, where the sweep can still fail.
+        let storage = tape.slot_storage::<E>(slot)?;
+        match tape.slot(slot).state {
+            Filling::Partial => return Ok(false),
+            Filling::Full => self.lists.shares.push((slot, Adjoint::Number(g))),
+            Filling::Empty => {
+                lend(tape, storage, |out: &mut [E], _| out[0] = E::of(g));
+                tape.slot_mut(slot).state = Filling::Partial;
+                tape.slot_mut(slot).filler = self.level;
+                self.lists.filling.push(slot);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Adds a number to the adjoint of an entry that is one; gives how many adjoints there are more.
+#[inline(always)]
+pub(super) fn add_number<E: FloatElement>(
+    tape: &Tape,
+    adjoints: &mut [Adjoint],
+    free: &mut Vec<(DType, usize, Storage)>,
+    operand: u32,
+    value: E,
+) -> usize {
+    let adjoint = &mut adjoints[operand as usize];
+    match *adjoint {
+        Adjoint::Number(before) => *adjoint = Adjoint::Number((E::of(before) + value).into()),
+        Adjoint::Block(block) => {
+            free.push((E::DTYPE, 1, block));
+            *adjoint = Adjoint::Number((tape.arena.read::<E>(block)[0] + value).into());
+        }
+        _ => {
+            *adjoint = Adjoint::Number(value.into());
+            return 1;
+        }
+    }
+    0
+}

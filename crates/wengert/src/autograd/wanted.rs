@@ -1,0 +1,100 @@
+//! The gradients that a sweep was asked for, in the order in which it comes to them.
+
+use std::ops::Range;
+
+use super::sweep::Adjoint;
+use crate::error::Result;
+use crate::tape::{Flags, Handle, Tape};
+
+/// The entries whose gradients are wanted.
+pub(super) struct Wanted {
+    /// With the place in `found`, last entry first, as the sweep passes them.
+    entries: Vec<(u32, usize)>,
+    /// How many of them the sweep has passed.
+    passed: usize,
+    found: Vec<Option<Adjoint>>,
+    /// Whether a wanted entry lies below or at each entry from the lowest wanted one on; made when a rule can save work by it.
+    reach: Option<Vec<bool>>,
+}
+
+impl Wanted {
+    pub fn new(tape: &mut Tape, handles: &[Handle]) -> Result<Self> {
+        let mut entries = Vec::with_capacity(handles.len());
+        for (place, &handle) in handles.iter().enumerate() {
+            entries.push((tape.resolve(handle)?, place));
+        }
+        entries.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Self { entries, passed: 0, found: vec![None; handles.len()], reach: None })
+    }
+
+    /// How many gradients are asked for.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Each wanted entry, its place in what was asked for, and what was found.
+    pub fn found(&self) -> impl Iterator<Item = (u32, usize, Option<Adjoint>)> {
+        self.entries.iter().map(|&(entry, place)| (entry, place, self.found[place]))
+    }
+
+    /// The places that wait for entry `index`, for [`Self::set`]; the sweep asks for each once, in its order.
+    pub fn places(&mut self, index: u32) -> Range<usize> {
+        let rest = &self.entries[self.passed..];
+        let start = self.passed + rest.iter().take_while(|&&(entry, _)| entry > index).count();
+        let count = self.entries[start..].iter().take_while(|&&(entry, _)| entry == index).count();
+        self.passed = start + count;
+        start..self.passed
+    }
+
+    /// Notes the gradient that one of [`Self::places`] waits for.
+    pub fn set(&mut self, place: usize, adjoint: Adjoint) {
+        self.found[self.entries[place].1] = Some(adjoint);
+    }
+
+    /// The next wanted entry below `end`, or a place where none is.
+    pub fn next(&self, end: u32) -> u32 {
+        self.entries[self.passed..].iter().map(|&(entry, _)| entry).find(|&entry| entry < end).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    fn lowest(&self) -> u32 {
+        self.entries.last().map_or(u32::MAX, |&(entry, _)| entry)
+    }
+
+    /// Notes which entries up to `top` have a wanted one below them, or are one.
+    pub fn reach(&mut self, tape: &Tape, top: u32) {
+        if self.reach.is_some() {
+            return;
+        }
+        let lowest = self.lowest();
+        let mut wanted = self.entries.iter().rev().map(|&(entry, _)| entry).peekable();
+        let mut reach: Vec<bool> = Vec::with_capacity((top + 1).saturating_sub(lowest) as usize);
+        for index in lowest..=top {
+            let mut here = false;
+            while wanted.next_if_eq(&index).is_some() {
+                here = true;
+            }
+            let below = |operand: u32| operand >= lowest && reach[(operand - lowest) as usize];
+            reach.push(here || tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, below));
+        }
+        self.reach = Some(reach);
+    }
+
+    /// Notes it of the entries from `start` up to `end` too, which were recorded anew behind those noted before.
+    pub fn reach_on(&mut self, tape: &Tape, start: u32, end: u32) {
+        let lowest = self.lowest();
+        let Some(reach) = self.reach.as_mut().filter(|_| lowest <= start) else { return };
+        reach.resize((start - lowest) as usize, false);
+        for index in start..end {
+            let below = |operand: u32| operand >= lowest && reach[(operand - lowest) as usize];
+            let here = tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, below);
+            reach.push(here);
+        }
+    }
+
+    pub fn is_reached(&self, entry: u32) -> bool {
+        let reach = self.reach.as_ref().expect("made before a rule runs");
+        let place = entry.checked_sub(self.lowest());
+        place.is_some_and(|place| reach.get(place as usize).is_some_and(|&reached| reached))
+    }
+}

@@ -1,0 +1,240 @@
+//! The compact path of numbers: operands of rank 0 that are kept in their entries, a result that is too.
+//!
+//! Recording such an operation writes one entry and touches nothing else; a sweep over it adds numbers to numbers. Formulas
+//! are the rows' own. Those made of basic operations, which IEEE 754 rounds exactly, have the same bits in any instance, so
+//! they are inlined here; the others go through the row's kernel with slices of one element, as everywhere else.
+
+use super::formula::{Formula, Vals};
+use super::rows::formulas;
+use super::{Elementwise, IntoOperand, Operand};
+use crate::element::FloatElement;
+use crate::ops::Op;
+use crate::tape::{self, Entry, Flags, Tape};
+use crate::tensor::TensorBase;
+
+/// Stamps the choice of the inlined instance: rows whose value and products are basic operations, and rows whose products
+/// alone are.
+///
+/// ```text
+/// basic! { values Add; products Exp; }
+/// // match op { Elementwise::Add => formulas::Add::value(v), _ => value_by_kernel(..) }, and so on
+/// ```
+macro_rules! basic {
+    (values $($both:ident)+; products $($product:ident)+;) => {
+        /// Whether the row's value is made of basic operations; such rows have a derivative for every operand.
+        #[inline(always)]
+        fn is_basic(op: Elementwise) -> bool {
+            matches!(op, $(Elementwise::$both)|+)
+        }
+
+        #[inline(always)]
+        fn value<E: FloatElement>(op: Elementwise, a: E, b: E) -> E {
+            match op {
+                $(Elementwise::$both => formulas::$both::value(Vals { g: a, a, b, c: a, y: a }),)+
+                _ => value_by_kernel(op, a, b),
+            }
+        }
+
+        /// Hands the products of `g` with the Jacobian of `entry` to `add`, by operand, where one needs a gradient. `false`, and
+        /// nothing is done, if it is no elementwise entry whose value and operands are numbers of type `E`, or waits for
+        /// its gradient: the general path passes it.
+        #[inline(always)]
+        pub(crate) fn scalar_products<E: FloatElement>(
+            tape: &Tape,
+            entry: &Entry,
+            g: E,
+            add: impl FnMut(u32, E),
+        ) -> bool {
+            let Op::Elementwise(op) = entry.op else { return false };
+            if !entry.is_number::<E>() || entry.flags.has(Flags::LIST | Flags::SLOT) {
+                return false;
+            }
+            match op {
+                $(Elementwise::$both => inlined::<formulas::$both, E>(tape, entry, g, add),)+
+                $(Elementwise::$product => inlined::<formulas::$product, E>(tape, entry, g, add),)+
+                _ => by_kernel(op, tape, entry, g, add),
+            }
+        }
+    };
+}
+basic! {
+    values Add Sub Mul Div Neg Square Reciprocal Sqrt Abs;
+    products Exp Ln Log1p Tanh Sigmoid Atan;
+}
+
+#[inline(never)]
+fn value_by_kernel<E: FloatElement>(op: Elementwise, a: E, b: E) -> E {
+    let mut out = [E::default()];
+    (E::kernels(op.row()).value)([&[a], &[b], &[a]], &mut out);
+    out[0]
+}
+
+#[inline(never)]
+fn product_by_kernel<E: FloatElement>(op: Elementwise, k: usize, g: E, a: E, b: E, y: E) -> E {
+    let mut out = [E::default()];
+    (E::kernels(op.row()).vjp[k])([&[g], &[a], &[b], &[a], &[y]], &mut out);
+    out[0]
+}
+
+/// The products by the formula itself, for a row of one or two operands.
+#[inline(always)]
+fn inlined<F: Formula, E: FloatElement>(tape: &Tape, entry: &Entry, g: E, mut add: impl FnMut(u32, E)) -> bool {
+    let Some((a, need_a)) = operand::<E>(tape, entry.a, entry.flags.has(Flags::CONST_A)) else { return false };
+    let y = entry.number::<E>();
+    if F::ARITY == 1 {
+        if need_a {
+            add(entry.a, F::vjp::<0, E>(Vals { g, a, b: a, c: a, y }));
+        }
+        return true;
+    }
+    let Some((b, need_b)) = operand::<E>(tape, entry.b, entry.flags.has(Flags::CONST_B)) else { return false };
+    if need_a {
+        add(entry.a, F::vjp::<0, E>(Vals { g, a, b, c: a, y }));
+    }
+    if need_b {
+        add(entry.b, F::vjp::<1, E>(Vals { g, a, b, c: a, y }));
+    }
+    true
+}
+
+/// The products by the row's kernels, for any row of one or two operands.
+#[inline(always)]
+fn by_kernel<E: FloatElement>(op: Elementwise, tape: &Tape, entry: &Entry, g: E, mut add: impl FnMut(u32, E)) -> bool {
+    let Some((a, need_a)) = operand::<E>(tape, entry.a, entry.flags.has(Flags::CONST_A)) else { return false };
+    let (b, need_b) = match op.row().arity {
+        1 => (a, false),
+        2 => match operand::<E>(tape, entry.b, entry.flags.has(Flags::CONST_B)) {
+            Some(operand) => operand,
+            None => return false,
+        },
+        _ => return false,
+    };
+    let y = entry.number::<E>();
+    for (k, place, need) in [(0, entry.a, need_a), (1, entry.b, need_b)] {
+        if need {
+            add(place, product_by_kernel(op, k, g, a, b, y));
+        }
+    }
+    true
+}
+
+/// The value of an operand, and whether it needs a gradient; `None` if it is no number in its entry.
+#[inline(always)]
+fn operand<E: FloatElement>(tape: &Tape, place: u32, constant: bool) -> Option<(E, bool)> {
+    if constant {
+        return Some((E::of(tape.constant(place)), false));
+    }
+    let entry = tape.entry(place);
+    if entry.is_number::<E>() { Some((entry.number(), entry.flags.has(Flags::GRAD))) } else { None }
+}
+
+/// An operand about to be recorded, whose value is known without memory of its own.
+#[derive(Clone, Copy)]
+struct Number<E> {
+    value: E,
+    grad: bool,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Entry(u32),
+    Constant(f64),
+}
+
+impl<E: FloatElement> Number<E> {
+    /// `None` if it is no such operand, or stale: the general path says so.
+    #[inline(always)]
+    fn of(tape: &Tape, operand: Operand<E>) -> Option<Self> {
+        match operand {
+            Operand::Number(number) => Some(Self { value: E::of(number), grad: false, place: Place::Constant(number) }),
+            Operand::Tensor(tensor) => {
+                let (index, entry) = tape.find(tensor.handle())?;
+                if !entry.is_number::<E>() {
+                    return None;
+                }
+                Some(Self { value: entry.number(), grad: entry.flags.has(Flags::GRAD), place: Place::Entry(index) })
+            }
+            Operand::Mask(_) => None,
+        }
+    }
+
+    /// What stands for the operand in an entry, and the flag that says so if it is a number of its own.
+    #[inline(always)]
+    fn place(self, tape: &mut Tape, constant: Flags) -> (u32, Flags) {
+        match self.place {
+            Place::Entry(index) => (index, Flags::default()),
+            Place::Constant(number) => (tape.push_constant(number), constant),
+        }
+    }
+}
+
+/// Records a unary operation of a number; `None` if the operand is not one, or the general path has something to say.
+#[inline]
+pub(super) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Option<TensorBase<E>> {
+    tape::with_free(move |tape| {
+        let a = Number::of(tape, Operand::Tensor(a))?;
+        let grad = tape.grad_enabled && a.grad;
+        if grad && !is_basic(op) && !op.row().differentiable(0) {
+            return None;
+        }
+        let y = value(op, a.value, a.value);
+        let mut flags = Flags::default();
+        flags.set(Flags::GRAD, grad);
+        let (a, _) = a.place(tape, Flags::default());
+        tape.push_number(Op::Elementwise(op), flags, a, 0, y).map(TensorBase::from_handle)
+    })
+}
+
+/// As [`unary`], of two operands.
+#[inline]
+pub(super) fn binary<E, A, B>(op: Elementwise, a: A, b: B) -> Option<TensorBase<E>>
+where
+    E: FloatElement,
+    A: IntoOperand<E>,
+    B: IntoOperand<E>,
+{
+    tape::with_free(move |tape| {
+        let (a, b) = (Number::of(tape, a.operand())?, Number::of(tape, b.operand())?);
+        let grad = tape.grad_enabled && (a.grad || b.grad);
+        if grad && !is_basic(op) && !(op.row().differentiable(0) && op.row().differentiable(1)) {
+            return None;
+        }
+        push(tape, op, a, b, value(op, a.value, b.value))
+    })
+}
+
+/// As [`binary`], of the row `F`; an instance of its own if operators are worth one.
+#[inline(always)]
+pub(super) fn binary_of<F, E, A, B>(a: A, b: B) -> Option<TensorBase<E>>
+where
+    F: Formula,
+    E: FloatElement,
+    A: IntoOperand<E>,
+    B: IntoOperand<E>,
+{
+    if const { !is_inlined(F::OP) } {
+        return binary(F::OP, a, b);
+    }
+    tape::with_free(move |tape| {
+        let (a, b) = (Number::of(tape, a.operand())?, Number::of(tape, b.operand())?);
+        push(tape, F::OP, a, b, F::value(Vals { g: a.value, a: a.value, b: b.value, c: a.value, y: a.value }))
+    })
+}
+
+/// Whether operators have an instance of the row: its value is made of basic operations.
+const fn is_inlined(op: Elementwise) -> bool {
+    matches!(op, Elementwise::Add | Elementwise::Sub | Elementwise::Mul | Elementwise::Div)
+}
+
+#[inline(always)]
+fn push<E: FloatElement>(tape: &mut Tape, op: Elementwise, a: Number<E>, b: Number<E>, y: E) -> Option<TensorBase<E>> {
+    if !tape.has_room() {
+        return None;
+    }
+    let mut flags = Flags::default();
+    flags.set(Flags::GRAD, tape.grad_enabled & (a.grad | b.grad));
+    let (a, const_a) = a.place(tape, Flags::CONST_A);
+    let (b, const_b) = b.place(tape, Flags::CONST_B);
+    tape.push_number(Op::Elementwise(op), flags | const_a | const_b, a, b, y).map(TensorBase::from_handle)
+}
