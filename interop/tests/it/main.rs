@@ -1,7 +1,7 @@
 //! Derivatives through crates that know nothing of wengert: each function is written once, for any scalar, and called with `f64`
-//! and with tensors. [`differentiate!`] compares values, gradients and second derivatives with those of central differences.
+//! and with tensors. [`differentiate!`] compares values, gradients and second derivatives with those of central differences, and forward mode with reverse.
 
-use wengert::{GradOptions, Tensor64, grad_with, scope};
+use wengert::{GradOptions, Tensor64, func, grad_with, scope};
 
 mod arrays;
 mod complex;
@@ -78,7 +78,18 @@ fn second(f: impl Fn(&[Tensor64]) -> Tensor64, x: &[f64]) -> Vec<f64> {
     })
 }
 
-/// Checks value, gradient and second derivatives of a function at `x`, and returns the gradient.
+/// The directional derivative of `f` along the weights of [`weigh`], in forward mode, and that of its gradient, forward over reverse.
+fn forward(f: impl Fn(&[Tensor64]) -> Tensor64, x: &[f64]) -> (f64, Vec<f64>) {
+    scope(|| {
+        let tensors = |x: &[f64]| -> Vec<_> { x.iter().map(|&x| Tensor64::scalar(x)).collect() };
+        let along: Vec<f64> = (0..x.len()).map(|i| 1.0 + 0.3 * i as f64).collect();
+        let (_, slope) = func::jvp(|x: Vec<Tensor64>| f(&x), tensors(x), tensors(&along));
+        let curvature = func::hvp(|x: Vec<Tensor64>| f(&x), tensors(x), tensors(&along));
+        (slope.item(), curvature.iter().map(|c| c.item()).collect())
+    })
+}
+
+/// Checks value, gradient and second derivatives of a function at `x` in all modes, and returns the gradient.
 fn check(name: &str, f: impl Fn(&[Tensor64]) -> Tensor64, primal: impl Fn(&[f64]) -> f64, x: &[f64]) -> Vec<f64> {
     let value = scope(|| f(&leaves(x)).item());
     assert_near(&format!("{name}: value"), &[value], &[primal(x)], 1e-12);
@@ -86,6 +97,9 @@ fn check(name: &str, f: impl Fn(&[Tensor64]) -> Tensor64, primal: impl Fn(&[f64]
     assert_near(&format!("{name}: gradient"), &found, &differences(&primal, x), 1e-8);
     let expected = differences(|x| weigh(&gradient(&f, x)), x);
     assert_near(&format!("{name}: second derivative"), &second(&f, x), &expected, 1e-7);
+    let (slope, curvature) = forward(&f, x);
+    assert_near(&format!("{name}: forward mode"), &[slope], &[weigh(&found)], 1e-11);
+    assert_near(&format!("{name}: forward over reverse"), &curvature, &expected, 1e-7);
     found
 }
 

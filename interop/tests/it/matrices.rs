@@ -2,6 +2,9 @@
 
 use nalgebra::{DMatrix, DVector, Matrix3, RealField, Rotation3, SMatrix, SVector, Unit, UnitQuaternion, Vector3};
 
+use approx::{abs_diff_eq, assert_relative_eq, relative_eq, ulps_eq, ulps_ne};
+use wengert::{Tensor, Tensor64, scope};
+
 use crate::differentiate;
 
 /// Four by four numbers of no pattern, with a heavy diagonal.
@@ -136,4 +139,37 @@ fn rotate<T: RealField + Copy>(x: &[T]) -> T {
 #[test]
 fn rotations() {
     differentiate!(rotate at [0.3, -0.5, 0.8, 1.2, 0.4]);
+}
+
+/// The same text in 32-bit numbers, and conversions that keep the gradient.
+#[test]
+fn single_precision_and_casts() {
+    let x = system();
+    let expected = crate::gradient(solve_by_lu::<Tensor64>, &x);
+    scope(|| {
+        let narrow = x.map(|x| Tensor::scalar(x as f32).requires_grad_(true));
+        solve_by_lu(&narrow).backward();
+        let found = narrow.map(|x| f64::from(x.grad().unwrap().item()));
+        crate::assert_near("32 bits", &found, &expected, 1e-4);
+
+        let wide = x.map(|x| Tensor64::scalar(x).requires_grad_(true));
+        let cast = SMatrix::<Tensor64, 4, 5>::from_row_slice(&wide).cast::<Tensor>();
+        solve_by_lu(cast.transpose().as_slice()).backward();
+        let found = wide.map(|x| x.grad().unwrap().item());
+        crate::assert_near("cast to 32 bits", &found, &expected, 1e-4);
+    });
+}
+
+/// Comparisons with tolerances, by value, of numbers and of matrices.
+#[test]
+fn tolerances() {
+    let [a, b] = [1.0, 1.0 + 1e-9].map(Tensor64::scalar);
+    assert!(a != b && relative_eq!(a, b, max_relative = Tensor64::scalar(1e-8)) && !relative_eq!(a, b));
+    assert!(abs_diff_eq!(a, b, epsilon = Tensor64::scalar(1e-8)) && !abs_diff_eq!(a, b) && !ulps_eq!(a, b));
+    assert!(ulps_eq!(a, a * (1.0 + f64::EPSILON)) && ulps_ne!(a, b));
+    let matrix = matrix(&ENTRIES.map(Tensor64::scalar));
+    assert_relative_eq!(matrix * matrix.try_inverse().unwrap(), SMatrix::identity(), epsilon = Tensor64::scalar(1e-12));
+    // Tensors of several elements, of one shape.
+    let [v, w] = [[1.0, 2.0], [1.0, 2.0 + 1e-9]].map(Tensor64::new);
+    assert!(abs_diff_eq!(v, w, epsilon = Tensor64::scalar(1e-8)) && !abs_diff_eq!(v, w) && !abs_diff_eq!(v, a));
 }

@@ -92,6 +92,9 @@ BINARY = {
     "remainder": (torch.remainder, number_remainder, (-5, 5), (0.7, 2)),
     "minimum": (torch.minimum, None, (-2, 2), (-2, 2)),
     "maximum": (torch.maximum, None, (-2, 2), (-2, 2)),
+    "fmin": (torch.fmin, None, (-2, 2), (-2, 2)),
+    "fmax": (torch.fmax, None, (-2, 2), (-2, 2)),
+    "copysign": (torch.copysign, None, (-2, 2), (-2, 2)),
     "hypot": (torch.hypot, None, (-2, 2), (-2, 2)),
     "xlogy": (torch.xlogy, torch.xlogy, (-2, 2), (0.1, 3)),
 }
@@ -115,6 +118,9 @@ PAIRS = {
     "remainder": [(a, b) for a in (-4.0, -3.5, 0.0, 3.5, 4.0) for b in (-2.0, 2.0, 0.0)],
     "minimum": [(1.0, 1.0), (0.0, -0.0), (-2.0, -2.0)],
     "maximum": [(1.0, 1.0), (0.0, -0.0), (-2.0, -2.0)],
+    "fmin": [(1.0, 1.0), (0.0, -0.0), (-2.0, -2.0)],
+    "fmax": [(1.0, 1.0), (0.0, -0.0), (-2.0, -2.0)],
+    "copysign": [(1.0, -0.0), (-1.0, 0.0), (0.0, -1.0), (-0.0, 1.0), (0.0, -0.0)],
     "hypot": [(0.0, 0.0), (3.0, 4.0), (0.0, -2.0), (1e200, 1e200), (1e-200, 1e-200)],
     "xlogy": [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (2.0, -1.0)],
 }
@@ -163,7 +169,7 @@ def binary():
         yield case(op, *pair([3, 2], [3, 2], "t"), tag="layout")
         yield case(op, *pair([2, 3, 2], [3, 2], "t"), tag="layout")
         yield case(op, *pair([4], [4], dtype="f32"), tag="f32")
-        yield case(op, x(3, low=max(c, 0.2), high=d), same(0, name), tag="same", second=op not in ("minimum", "maximum"))
+        yield case(op, x(3, low=max(c, 0.2), high=d), same(0, name), tag="same", second=op not in ("minimum", "maximum", "fmin", "fmax", "copysign"))
         if op in RIGHT_NUMBER:
             yield case(op, x(2, 2, low=a, high=b), other=1.75)
         if left:

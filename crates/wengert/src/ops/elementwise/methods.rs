@@ -88,8 +88,8 @@ binary_methods! {
     Xlogy xlogy try_xlogy "`self ln(other)`, 0 where `self` is 0 (unless `other` is NaN).";
     Minimum minimum try_minimum "The smaller one, NaN if either is; the gradient of a tie is shared evenly.";
     Maximum maximum try_maximum "The larger one, NaN if either is; the gradient of a tie is shared evenly.";
-    Fmin fmin try_fmin "The smaller one, NaN only if both are; the gradient of a tie goes to `self`.";
-    Fmax fmax try_fmax "The larger one, NaN only if both are; the gradient of a tie goes to `self`.";
+    Fmin fmin try_fmin "The smaller one, NaN only if both are; the gradient of a tie is shared evenly.";
+    Fmax fmax try_fmax "The larger one, NaN only if both are; the gradient of a tie is shared evenly.";
     Copysign copysign try_copysign "`|self|` with the sign of `other`, whose derivative is 0, as is that at 0.";
     Fmod fmod try_fmod "C's `fmod`: the remainder of `self / other` with the sign of `self`.";
     Remainder remainder try_remainder "Python's `%`: the remainder of `self / other` with the sign of `other`.";

@@ -201,19 +201,19 @@ rows! {
         da: (g, a, b) share(!a.lt(b), a.eq(b), g);
         db: (g, a, b) share(!b.lt(a), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
-    /// The smaller one, NaN only if both are; the gradient of a tie goes to `a`.
+    /// The smaller one, NaN only if both are; the gradient of a tie is shared evenly.
     Fmin "FminBackward0" fmin(a, b) = R::select(a.is_nan() | b.lt(a), b, a);
-        da: (g, a, b) R::select(a.le(b) | b.is_nan(), g, R::of(0.0));
-        db: (g, a, b) R::select(a.le(b) | b.is_nan(), R::of(0.0), g);
+        da: (g, a, b) share(a.lt(b) | b.is_nan(), a.eq(b), g);
+        db: (g, a, b) share(!(a.le(b) | b.is_nan()), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
-    /// The larger one, NaN only if both are; the gradient of a tie goes to `a`.
+    /// The larger one, NaN only if both are; the gradient of a tie is shared evenly.
     Fmax "FmaxBackward0" fmax(a, b) = R::select(a.is_nan() | a.lt(b), b, a);
-        da: (g, a, b) R::select(b.le(a) | b.is_nan(), g, R::of(0.0));
-        db: (g, a, b) R::select(b.le(a) | b.is_nan(), R::of(0.0), g);
+        da: (g, a, b) share(b.lt(a) | b.is_nan(), a.eq(b), g);
+        db: (g, a, b) share(!(b.le(a) | b.is_nan()), a.eq(b), g);
         [-3.0..3.0, -3.0..3.0];
     /// `|a|` with the sign of `b`, whose derivative is 0, as is that at `a` = 0.
     Copysign "CopysignBackward0" copysign(a, b) = R::select(is_negative(b), -a.abs(), a.abs());
-        da: (g, a, b) R::select(is_negative(b), -g, g) * a.sign();
+        da: (g, a, y) R::select(a.eq(R::of(0.0)), R::of(0.0), g * (y / a));
         db: (g) g * R::of(0.0);
         [0.3..3.0, -3.0..-0.3];
     /// C's `fmod`: the remainder of `a / b` with the sign of `a`.

@@ -45,7 +45,7 @@ macro_rules! functions {
 ///
 /// Functions work element by element on any shape; questions such as `is_nan`, and `integer_decode`, need one element. The functions
 /// whose values are integers have a derivative of 0. `mul_add` rounds twice. `max` and `min` ignore a NaN, as those of `f64` do,
-/// and pass the gradient of a tie to `self`.
+/// and share the gradient of a tie evenly.
 impl<E: FloatElement> Float for TensorBase<E> {
     constants! { nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
     questions! {
