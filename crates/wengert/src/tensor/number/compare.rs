@@ -2,20 +2,15 @@
 
 use std::cmp::Ordering;
 
-use super::element;
+use super::single;
 use crate::element::{Element, FloatElement};
-use crate::error::{Error, Result, error, unwrap};
-use crate::tape;
+use crate::error::{Result, error, unwrap};
 use crate::tensor::TensorBase;
 
 /// Whether `same` holds for all pairs of elements of two tensors of one shape; tensors of one element are numbers, whatever their
 /// shape.
 pub(super) fn all_pairs<E: Element>(a: TensorBase<E>, b: TensorBase<E>, same: impl Fn(&E, &E) -> bool) -> Result<bool> {
-    let numbers = tape::with(|tape| {
-        let (a, b) = (tape.resolve(a.handle())?, tape.resolve(b.handle())?);
-        Ok(element(tape, a).zip(element(tape, b)))
-    })?;
-    if let Some((a, b)) = numbers {
+    if let (Some(a), Some(b)) = (single(a)?, single(b)?) {
         return Ok(same(&a, &b));
     }
     if a.try_shape()? != b.try_shape()? {
@@ -43,25 +38,27 @@ impl<E: Element> PartialEq for TensorBase<E> {
 impl<E: FloatElement> PartialOrd for TensorBase<E> {
     #[track_caller]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        let numbers = tape::with(|tape| {
-            let (a, b) = (tape.resolve(self.handle())?, tape.resolve(other.handle())?);
-            match element::<E>(tape, a).zip(element::<E>(tape, b)) {
-                Some(numbers) => Ok(numbers),
-                None => Err(ambiguous_slow(tape.layout(a).shape(), tape.layout(b).shape())),
-            }
-        });
+        let numbers = match (single(*self), single(*other)) {
+            (Ok(Some(a)), Ok(Some(b))) => Ok((a, b)),
+            _ => ambiguous_slow(*self, *other),
+        };
         let (a, b) = unwrap(numbers);
         a.partial_cmp(&b)
     }
 }
 
+/// Why two tensors do not compare as numbers.
 #[cold]
-fn ambiguous_slow(a: &[usize], b: &[usize]) -> Error {
-    error!(
+fn ambiguous_slow<E: FloatElement, R>(a: TensorBase<E>, b: TensorBase<E>) -> Result<R> {
+    ambiguous(&a.try_shape()?, &b.try_shape()?)
+}
+
+fn ambiguous<R>(a: &[usize], b: &[usize]) -> Result<R> {
+    Err(error!(
         Shape,
         "comparison: the truth value of tensors of shapes {a:?} and {b:?} is ambiguous, as they have not one element each; \
          `x.lt(y)`, `x.le(y)`, `x.gt(y)` and `x.ge(y)` give masks, which `all` and `any` reduce"
-    )
+    ))
 }
 
 /// The number that a tensor is compared with.
@@ -69,16 +66,16 @@ impl<E: FloatElement> PartialEq<E> for TensorBase<E> {
     /// Whether this is a tensor of one element of that value.
     #[track_caller]
     fn eq(&self, other: &E) -> bool {
-        unwrap(super::single(*self)) == Some(*other)
+        unwrap(single(*self)) == Some(*other)
     }
 }
 impl<E: FloatElement> PartialOrd<E> for TensorBase<E> {
     /// As between tensors.
     #[track_caller]
     fn partial_cmp(&self, other: &E) -> Option<Ordering> {
-        match unwrap(super::single(*self)) {
+        match unwrap(single(*self)) {
             Some(value) => value.partial_cmp(other),
-            None => unwrap(self.try_shape().and_then(|shape| Err(ambiguous_slow(&shape, &[])))),
+            None => unwrap(self.try_shape().and_then(|shape| ambiguous(&shape, &[]))),
         }
     }
 }

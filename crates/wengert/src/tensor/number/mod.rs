@@ -22,18 +22,16 @@ mod simba;
 use super::TensorBase;
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, unwrap};
-use crate::tape::{self, Tape};
-
-/// The value of entry `index`, if it has one element.
-fn element<E: Element>(tape: &Tape, index: u32) -> Option<E> {
-    (tape.layout(index).numel() == 1).then(|| tape.data::<E>(index)[0])
-}
+use crate::tape;
 
 /// The value of a tensor of one element, `None` for others.
 fn single<E: Element>(x: TensorBase<E>) -> Result<Option<E>> {
+    if let Some(number) = x.number() {
+        return Ok(Some(number));
+    }
     tape::with(|tape| {
         let index = tape.resolve(x.handle())?;
-        Ok(element(tape, index))
+        Ok((tape.layout(index).numel() == 1).then(|| tape.data::<E>(index)[0]))
     })
 }
 
