@@ -42,7 +42,9 @@ mod trace;
 
 pub use anomaly::{DetectAnomaly, detect_anomaly, is_anomaly_enabled, try_detect_anomaly};
 pub use autograd::{GradOptions, Hook, Outputs, Seeds, grad, grad_with};
-pub use custom::{Context, Function, Tensors, checkpoint, try_checkpoint};
+pub use custom::{
+    Context, Function, Tensors, checkpoint, checkpoint_sequential, try_checkpoint, try_checkpoint_sequential,
+};
 pub use display::{PrintOptions, print_options, set_print_options};
 pub use element::{DType, Element, FloatElement};
 pub use error::{Error, ErrorKind, Result};
@@ -63,6 +65,7 @@ pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorB
 
 /// Arguments of operations that have many: each has `Default`, so that a call names what it changes.
 pub mod options {
+    pub use crate::custom::Segments;
     pub use crate::ops::nn::Reduction;
     pub use crate::ops::nn::conv::{Conv1d, Conv2d};
     pub use crate::ops::nn::cross_entropy::{CrossEntropy, IntoTarget, Target};

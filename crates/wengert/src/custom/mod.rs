@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod function;
+mod sequential;
 mod tensors;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use self::checkpoint::{checkpoint, try_checkpoint};
 pub use self::function::{Context, Function};
+pub use self::sequential::{Segments, checkpoint_sequential, try_checkpoint_sequential};
 use self::tensors::List;
 pub use self::tensors::Tensors;
 use crate::anomaly;

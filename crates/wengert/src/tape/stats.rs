@@ -25,6 +25,18 @@ impl Tape {
         Stats { entries, used, reserved, high_water, depth: self.frames.len() - 1 }
     }
 
+    /// Begins to note the most bytes in use anew; gives those so far, for [`Self::end_peak`].
+    pub fn begin_peak(&mut self) -> usize {
+        std::mem::take(&mut self.high_water.high_water)
+    }
+
+    /// The most bytes in use since [`Self::begin_peak`].
+    pub fn end_peak(&mut self, before: usize) -> usize {
+        let peak = self.stats().high_water;
+        self.high_water.high_water = peak.max(before);
+        peak
+    }
+
     pub(super) fn note_high_water(&mut self) {
         self.high_water.high_water = self.high_water.high_water.max(self.arena.used());
     }

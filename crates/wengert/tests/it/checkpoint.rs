@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use wengert::options::Segments;
 use wengert::table::samples;
 use wengert::{
-    ErrorKind, GradOptions, Result, Tensor, Tensor64, TensorBase, checkpoint, grad_with, jvp, manual_seed, memory,
-    no_grad, scope, try_checkpoint,
+    ErrorKind, GradOptions, Result, Tensor, Tensor64, TensorBase, checkpoint, checkpoint_sequential, grad_with, jvp,
+    manual_seed, memory, no_grad, scope, try_checkpoint, try_checkpoint_sequential,
 };
 use wengert_check::gradcheck;
 
@@ -294,4 +295,106 @@ fn outputs_may_be_inputs_and_may_be_none() {
     assert!(none.is_empty());
     let untracked: TensorBase<f64> = checkpoint(|x: T| x.detach() * 2.0, x);
     assert!(!untracked.requires_grad());
+}
+
+type Layer = Box<dyn Fn(Tensor) -> Tensor>;
+
+fn layers(count: usize, width: usize, params: &mut Vec<Tensor>) -> Rc<[Layer]> {
+    let make = |k: usize| -> Layer {
+        let w = (Tensor::randn([width, width]) * 0.3).detach().requires_grad_(true);
+        params.push(w);
+        // Layers of unlike cost.
+        match k % 3 {
+            0 => Box::new(move |x| x + x.matmul(w).tanh()),
+            1 => Box::new(move |x| x + (x.matmul(w).sin().exp() - 1.0).dropout(0.2, true)),
+            _ => Box::new(move |x| x * 0.9 + w.sum()),
+        }
+    };
+    (0..count).map(make).collect()
+}
+
+#[test]
+fn a_chain_in_segments_has_the_same_gradients() {
+    let (mut params, x) = (Vec::new(), Tensor::ones([4, 8]).requires_grad_(true));
+    let functions = layers(7, 8, &mut params);
+    params.push(x);
+    let run = |segments: Segments| {
+        manual_seed(3);
+        params.iter().for_each(|w| w.zero_grad());
+        let entries = memory::stats().entries;
+        scope(|| {
+            let y = checkpoint_sequential(functions.clone(), segments, x);
+            let entries = memory::stats().entries - entries;
+            y.sum().backward();
+            (params.iter().map(|w| w.grad().unwrap().to_vec()).collect::<Vec<_>>(), y.to_vec(), entries)
+        })
+    };
+    let plain = run(Segments::Count(1));
+    for count in 2..=7 {
+        let found = run(Segments::Count(count));
+        assert_eq!((&found.0, &found.1), (&plain.0, &plain.1), "{count} segments");
+        assert!(found.2 < plain.2);
+    }
+    for segments in [Segments::Lengths(vec![0, 3, 1, 0, 3, 0]), Segments::Budget(5_000)] {
+        let found = run(segments.clone());
+        assert_eq!((&found.0, &found.1), (&plain.0, &plain.1), "{segments:?}");
+    }
+    // All checkpoints, as the last segment has no functions.
+    assert_eq!(run(Segments::Lengths(vec![7, 0])).2, 1);
+    let y = no_grad(|| checkpoint_sequential(functions.clone(), 3, x));
+    assert!(!y.requires_grad());
+    assert!(checkpoint_sequential(Vec::<Layer>::new(), 1, x).is(x));
+}
+
+#[test]
+fn segments_within_a_budget_are_few_and_keep_it() {
+    let (mut params, x) = (Vec::new(), Tensor::ones([64, 32]));
+    let functions = layers(30, 32, &mut params);
+    let step = |segments: &Segments| {
+        params.iter().for_each(|w| w.zero_grad());
+        scope(|| checkpoint_sequential(functions.clone(), segments.clone(), x).sum().backward());
+    };
+    step(&Segments::Count(1));
+    let before = Tensor::rand([4]);
+    manual_seed(1);
+    let peak = |segments: &Segments| {
+        memory::trim();
+        let stays = memory::stats().used;
+        step(segments);
+        memory::stats().high_water - stays
+    };
+    let plain = peak(&Segments::Count(1));
+    let mut counts = Vec::new();
+    for part in [1, 2, 3, 4] {
+        let budget = plain / part + plain / 20;
+        let segments = Segments::within(budget, &functions, x).unwrap();
+        let Segments::Lengths(lengths) = &segments else { panic!("lengths") };
+        assert_eq!(lengths.iter().sum::<usize>(), 30);
+        counts.push(lengths.len());
+        let bytes = peak(&segments);
+        assert!(bytes <= budget + plain / 10, "{bytes} bytes for a budget of {budget}, plain {plain}: {lengths:?}");
+    }
+    assert!(counts[0] == 1 && counts.is_sorted() && counts[3] > counts[1], "{counts:?}");
+    // Measuring draws random numbers, which are drawn again afterwards.
+    manual_seed(1);
+    Segments::within(plain * 2, &functions, x).unwrap();
+    let after = Tensor::rand([4]);
+    manual_seed(1);
+    assert_eq!(after.to_vec(), Tensor::rand([4]).to_vec());
+    assert_ne!(before.to_vec(), after.to_vec());
+
+    let least = Segments::within(1000, &functions, x).unwrap_err();
+    assert_eq!(least.kind(), ErrorKind::Memory);
+    assert!(
+        least.to_string().contains("takes at least") && least.to_string().contains("the budget is 1000"),
+        "{least}"
+    );
+    for (segments, text) in [
+        (Segments::Count(0), "30 functions can't be cut into 0 segments; take from 1 to 30"),
+        (Segments::Count(31), "30 functions can't be cut into 31 segments"),
+        (Segments::Lengths(vec![10, 10]), "segments of [10, 10] functions do not make up 30"),
+    ] {
+        let error = try_checkpoint_sequential(functions.clone(), segments, x).unwrap_err();
+        assert!(error.kind() == ErrorKind::Value && error.to_string().contains(text), "{error}");
+    }
 }
