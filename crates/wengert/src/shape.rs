@@ -145,6 +145,11 @@ impl DimSet {
         Self(dims.into_iter().fold(0, |set, dim| set | 1 << dim))
     }
 
+    /// The same dimensions of a tensor with one more leading dimension.
+    pub(crate) fn later(self) -> Self {
+        Self(self.0 << 1)
+    }
+
     pub(crate) fn contains(self, dim: usize) -> bool {
         u16::from(self.0) >> dim & 1 == 1
     }

@@ -1,12 +1,16 @@
 //! Forward mode: tangents pushed along the tape, in the order of recording.
 
+use std::marker::PhantomData;
+
 use smallvec::SmallVec;
 
+use super::many::tangents_of;
 use super::rule::{attrs, saved};
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
 use crate::error::Result;
-use crate::ops::{Op, elementwise};
+use crate::ops::Op;
+use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::Shape;
 use crate::tape::{self, Flags, Handle};
 use crate::tensor::TensorBase;
@@ -18,11 +22,13 @@ struct Tangents {
     /// Of the entries from `start` on.
     start: u32,
     list: Vec<Option<Handle>>,
+    /// The length of their leading dimension, if there are many of each entry.
+    many: Option<usize>,
 }
 
 impl Tangents {
-    fn new(start: u32, end: u32) -> Self {
-        Self { around: SmallVec::new(), start, list: vec![None; end.saturating_sub(start) as usize] }
+    fn new(start: u32, end: u32, many: Option<usize>) -> Self {
+        Self { around: SmallVec::new(), start, list: vec![None; end.saturating_sub(start) as usize], many }
     }
 
     /// The tangent of entry `index`, or `None` if it does not depend on the primals.
@@ -44,25 +50,31 @@ impl Tangents {
             if op == Op::Leaf || !tracked || self.list[place].is_some() {
                 continue;
             }
-            self.list[place] = match dtype {
-                DType::F32 => tangent_of::<f32>(index, op, self)?.map(|t| t.handle()),
-                _ => tangent_of::<f64>(index, op, self)?.map(|t| t.handle()),
-            };
+            let operands = tape::with(|tape| Ok(tape.operands(index)))?;
+            let along: SmallVec<[Option<Handle>; 4]> = operands.iter().map(|&x| self.get(x)).collect();
+            if along.iter().any(Option::is_some) {
+                self.list[place] = match dtype {
+                    DType::F32 => tangent_of::<f32>(index, op, operands, along, self.many)?,
+                    _ => tangent_of::<f64>(index, op, operands, along, self.many)?,
+                };
+            }
         }
         Ok(())
     }
 }
 
 /// One entry being passed by a forward sweep.
-pub(crate) struct Forward<'a, E> {
+#[derive(Clone)]
+pub(crate) struct Forward<E> {
     index: u32,
     operands: SmallVec<[u32; 4]>,
-    tangents: &'a Tangents,
-    element: std::marker::PhantomData<E>,
+    /// By operand; with a leading dimension if there are many.
+    pub(super) tangents: SmallVec<[Option<Handle>; 4]>,
+    element: PhantomData<E>,
 }
 
 #[allow(dead_code, reason = "structured operations that land next use all of it")]
-impl<E: FloatElement> Forward<'_, E> {
+impl<E: FloatElement> Forward<E> {
     /// The entry, and its operands.
     pub fn place(&self) -> (u32, &[u32]) {
         (self.index, &self.operands)
@@ -100,7 +112,7 @@ impl<E: FloatElement> Forward<'_, E> {
 
     /// As [`Self::tangent`], for an operand of another float type.
     pub fn tangent_of<F: FloatElement>(&self, k: usize) -> Option<TensorBase<F>> {
-        self.tangents.get(self.operands[k]).map(TensorBase::from_handle)
+        self.tangents[k].map(TensorBase::from_handle)
     }
 
     /// The tangent of operand `k`, zeros if it has none.
@@ -113,8 +125,8 @@ impl<E: FloatElement> Forward<'_, E> {
 
     /// The tangents of `outputs`, of which those from `start` on were recorded anew; zeros for one without.
     pub fn splice(&self, start: u32, outputs: &[TensorBase<E>]) -> Result<SmallVec<[TensorBase<E>; 4]>> {
-        let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?);
-        inner.around = self.operands.iter().filter_map(|&x| Some((x, self.tangents.get(x)?))).collect();
+        let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?, None);
+        inner.around = self.operands.iter().zip(&self.tangents).filter_map(|(&x, &along)| Some((x, along?))).collect();
         inner.pass()?;
         let of = |y: &TensorBase<E>| match inner.get(tape::with(|tape| tape.resolve(y.handle()))?) {
             Some(tangent) => Ok(TensorBase::from_handle(tangent)),
@@ -141,18 +153,20 @@ impl<E: FloatElement> Forward<'_, E> {
 }
 
 /// Pushes tangents along the entries from `start` on: `seeds` are entries there with their tangents. Gives the tangents of
-/// `outputs`, `None` where no path leads. They are recorded if the current mode is to record.
+/// `outputs`, `None` where no path leads. They are recorded if the current mode is to record. With `many`, each tangent has a
+/// leading dimension of that length.
 pub(crate) fn push(
     start: u32,
     seeds: &[(Handle, Handle)],
     outputs: &[Handle],
+    many: Option<usize>,
 ) -> Result<SmallVec<[Option<Handle>; 4]>> {
     let mut ends = SmallVec::<[u32; 4]>::new();
     for &output in outputs {
         ends.push(tape::with(|tape| tape.resolve(output))?);
     }
     let end = ends.iter().map(|&last| last + 1).max().unwrap_or(start).max(start);
-    let mut tangents = Tangents::new(start, end);
+    let mut tangents = Tangents::new(start, end, many);
     for &(input, tangent) in seeds {
         let index = tape::with(|tape| tape.check(input))?;
         if let Some(place) = tangents.list.get_mut((index - start) as usize) {
@@ -163,35 +177,44 @@ pub(crate) fn push(
     Ok(ends.iter().map(|&last| tangents.get(last)).collect())
 }
 
-fn tangent_of<E: FloatElement>(index: u32, op: Op, tangents: &Tangents) -> Result<Option<TensorBase<E>>> {
-    let operands = tape::with(|tape| Ok(tape.operands(index)))?;
-    let cx = Forward { index, operands, tangents, element: std::marker::PhantomData };
-    match op {
-        Op::Leaf => Ok(None),
-        Op::Custom if (0..cx.len()).any(|k| cx.has_tangent(k)) => custom::tangent(&cx).map(Some),
-        Op::Structured(op) if (0..cx.len()).any(|k| cx.has_tangent(k)) => op.tangent(&cx).map(Some),
-        Op::Structured(_) | Op::Custom => Ok(None),
-        Op::Elementwise(op) => {
-            let moves = |operand: u32| tangents.get(operand).is_some();
-            let products = tape::with(|tape| elementwise::moving(tape, index, op, moves))?;
-            let shape = cx.value_shape()?;
-            let mut total: Option<TensorBase<E>> = None;
-            for product in products {
-                let handle = tangents.get(product.operand).expect("an operand that moves");
-                let along = TensorBase::from_handle(handle).stretched(&shape)?;
-                let term = elementwise::recorded(index, op, product.rule, along)?.stretched(&shape)?;
-                total = Some(match total {
-                    None => term,
-                    Some(total) => total.try_add(term)?,
-                });
-            }
-            Ok(total)
-        }
-    }
+fn tangent_of<E: FloatElement>(
+    index: u32,
+    op: Op,
+    operands: SmallVec<[u32; 4]>,
+    tangents: SmallVec<[Option<Handle>; 4]>,
+    many: Option<usize>,
+) -> Result<Option<Handle>> {
+    let cx = Forward::<E> { index, operands, tangents, element: PhantomData };
+    let tangent = match (op, many) {
+        (Op::Leaf, _) => None,
+        (op, Some(count)) => tangents_of(&cx, op, count)?,
+        (Op::Custom, None) => Some(custom::tangent(&cx)?),
+        (Op::Structured(op), None) => Some(op.tangent(&cx)?),
+        (Op::Elementwise(op), None) => elementwise_tangent(&cx, op)?,
+    };
+    Ok(tangent.map(|tangent| tangent.handle()))
 }
 
-impl<E: FloatElement> Forward<'_, E> {
-    fn has_tangent(&self, k: usize) -> bool {
-        self.tangents.get(self.operands[k]).is_some()
+fn elementwise_tangent<E: FloatElement>(cx: &Forward<E>, op: Elementwise) -> Result<Option<TensorBase<E>>> {
+    let shape = cx.value_shape()?;
+    let mut total: Option<TensorBase<E>> = None;
+    for (k, rule) in cx.moving(op)? {
+        let along = cx.tangent(k).expect("an operand that moves").stretched(&shape)?;
+        let term = elementwise::recorded(cx.index, op, rule, along)?.stretched(&shape)?;
+        total = Some(match total {
+            None => term,
+            Some(total) => total.try_add(term)?,
+        });
+    }
+    Ok(total)
+}
+
+impl<E: FloatElement> Forward<E> {
+    /// The operands of an elementwise entry that have tangents and rules: their places here and in the row.
+    pub(super) fn moving(&self, op: Elementwise) -> Result<SmallVec<[(usize, usize); 3]>> {
+        let place = |of: u32| self.operands.iter().position(|&x| x == of);
+        let moves = |of: u32| place(of).is_some_and(|k| self.tangents[k].is_some());
+        let products = tape::with(|tape| elementwise::moving(tape, self.index, op, moves))?;
+        Ok(products.iter().map(|product| (place(product.operand).expect("an operand"), product.rule)).collect())
     }
 }

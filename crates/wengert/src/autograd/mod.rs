@@ -3,6 +3,7 @@
 mod api;
 mod forward;
 mod hooks;
+mod many;
 mod rule;
 mod sweep;
 mod wanted;
@@ -11,5 +12,6 @@ mod watch;
 pub use self::api::{GradOptions, Outputs, Seeds, grad, grad_with};
 pub(crate) use self::forward::{Forward, push};
 pub use self::hooks::Hook;
+pub(crate) use self::many::{BackwardMany, ForwardMany, capture_many};
 pub(crate) use self::rule::{Backward, saved};
 pub(crate) use self::sweep::{Sweep, trim};

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::Sweep;
+use super::many::{add, capture_many};
 use crate::element::{Element, FloatElement};
 use crate::error::Result;
 use crate::ops::linalg::matmul;
@@ -13,17 +14,42 @@ use crate::tensor::TensorBase;
 
 /// One entry being passed by a reverse sweep.
 pub(crate) struct Backward<'a, E: FloatElement> {
-    sweep: &'a mut Sweep,
+    sink: Sink<'a>,
     index: u32,
     g: TensorBase<E>,
     operands: SmallVec<[u32; 4]>,
+}
+
+/// Where the gradients go.
+enum Sink<'a> {
+    Sweep(&'a mut Sweep),
+    Row(&'a mut Row),
+}
+
+/// The gradients of one entry's operands, for one of many adjoints.
+pub(super) struct Row {
+    needs: SmallVec<[bool; 4]>,
+    recorded: bool,
+    pub found: SmallVec<[Option<Handle>; 4]>,
+}
+
+impl Row {
+    pub fn new(needs: &[bool], recorded: bool) -> Self {
+        Self { needs: SmallVec::from_slice(needs), recorded, found: SmallVec::from_elem(None, needs.len()) }
+    }
 }
 
 #[allow(dead_code, reason = "structured operations that land next use all of it")]
 impl<'a, E: FloatElement> Backward<'a, E> {
     pub fn new(sweep: &'a mut Sweep, index: u32, g: TensorBase<E>) -> Result<Self> {
         let operands = tape::with(|tape| Ok(tape.operands(index)))?;
-        Ok(Self { sweep, index, g, operands })
+        Ok(Self { sink: Sink::Sweep(sweep), index, g, operands })
+    }
+
+    /// For the gradient `g` alone, of many.
+    pub(super) fn of_row(row: &'a mut Row, index: u32, g: TensorBase<E>) -> Result<Self> {
+        let operands = tape::with(|tape| Ok(tape.operands(index)))?;
+        Ok(Self { sink: Sink::Row(row), index, g, operands })
     }
 
     /// The entry, and its operands.
@@ -48,7 +74,10 @@ impl<'a, E: FloatElement> Backward<'a, E> {
 
     /// Whether operand `k` takes a gradient.
     pub fn needs(&self, k: usize) -> bool {
-        tape::with(|tape| Ok(self.sweep.needs(tape, self.operands[k]))).unwrap_or(false)
+        match &self.sink {
+            Sink::Sweep(sweep) => tape::with(|tape| Ok(sweep.needs(tape, self.operands[k]))).unwrap_or(false),
+            Sink::Row(row) => row.needs[k],
+        }
     }
 
     /// Operand `k`.
@@ -74,12 +103,41 @@ impl<'a, E: FloatElement> Backward<'a, E> {
 
     /// Whether the gradients will be differentiated in turn, so that they must be made of recorded operations.
     pub fn is_recorded(&self) -> bool {
-        self.sweep.is_recorded()
+        match &self.sink {
+            Sink::Sweep(sweep) => sweep.is_recorded(),
+            Sink::Row(row) => row.recorded,
+        }
+    }
+
+    /// The plain sweep, which takes gradients in memory of its own and keeps no tensor that it is given.
+    pub fn plain_sweep(&mut self) -> Option<&mut Sweep> {
+        match &mut self.sink {
+            Sink::Sweep(sweep) if !sweep.is_recorded() => Some(sweep),
+            _ => None,
+        }
     }
 
     /// Passes the entries from `start` on, which compute the value anew: from `roots` among them, each with its seed.
     pub fn splice(&mut self, start: u32, roots: &[(Handle, Handle)]) -> Result<()> {
-        self.sweep.splice(start, roots)
+        let row = match &mut self.sink {
+            Sink::Sweep(sweep) => return sweep.splice(start, roots),
+            Sink::Row(row) => row,
+        };
+        let needed: SmallVec<[usize; 4]> = (0..self.operands.len()).filter(|&k| row.needs[k]).collect();
+        let wanted = tape::with(|tape| {
+            Ok(needed.iter().map(|&k| tape.handle(self.operands[k])).collect::<SmallVec<[Handle; 4]>>())
+        })?;
+        let mut seeds = SmallVec::<[(Handle, Handle); 4]>::new();
+        for &(root, seed) in roots {
+            seeds.push((root, TensorBase::<E>::from_handle(seed).try_unsqueeze(0)?.handle()));
+        }
+        let found = capture_many(&seeds, &wanted, 1, start)?;
+        for (k, found) in needed.into_iter().zip(found) {
+            if let Some(found) = found {
+                add(&mut row.found[k], TensorBase::<E>::from_handle(found).try_select(0, 0)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds `value`, of operand `k`'s shape, to that operand's gradient.
@@ -89,7 +147,10 @@ impl<'a, E: FloatElement> Backward<'a, E> {
 
     /// As [`Self::add`], for an operand of another float type.
     pub fn add_other<F: FloatElement>(&mut self, k: usize, value: TensorBase<F>) -> Result<()> {
-        self.sweep.add(self.operands[k], value)
+        match &mut self.sink {
+            Sink::Sweep(sweep) => sweep.add(self.operands[k], value),
+            Sink::Row(row) => add(&mut row.found[k], value),
+        }
     }
 
     /// Adds to operand `k`'s gradient what is zero at most places: a recorded sweep the tensor that `whole` gives; a plain one
@@ -101,11 +162,9 @@ impl<'a, E: FloatElement> Backward<'a, E> {
         add: impl FnOnce(&Tape, &mut [E]),
     ) -> Result<()> {
         let operand = self.operands[k];
-        if self.sweep.is_recorded() {
-            return self.sweep.add(operand, whole()?);
-        }
+        let Some(sweep) = self.plain_sweep() else { return self.add(k, whole()?) };
         tape::with(|tape| {
-            let (target, first) = self.sweep.target::<E>(tape, operand)?;
+            let (target, first) = sweep.target::<E>(tape, operand)?;
             lend(tape, target, |out: &mut [E], tape| {
                 if first {
                     out.fill(E::default());
@@ -119,11 +178,10 @@ impl<'a, E: FloatElement> Backward<'a, E> {
     /// Adds the product of two matrices to operand `k`'s gradient; a plain sweep multiplies straight into it.
     pub fn add_product(&mut self, k: usize, a: TensorBase<E>, b: TensorBase<E>) -> Result<()> {
         let operand = self.operands[k];
-        if self.sweep.is_recorded() || a.dim() != 2 || b.dim() != 2 {
-            return self.sweep.add(operand, a.try_matmul(b)?);
-        }
+        let matrices = a.dim() == 2 && b.dim() == 2;
+        let Some(sweep) = self.plain_sweep().filter(|_| matrices) else { return self.add(k, a.try_matmul(b)?) };
         tape::with(|tape| {
-            let (target, first) = self.sweep.target::<E>(tape, operand)?;
+            let (target, first) = sweep.target::<E>(tape, operand)?;
             matmul::multiply_into::<E>(tape, a.handle(), b.handle(), target, first)
         })
     }

@@ -56,8 +56,9 @@ impl Wanted {
         self.entries[self.passed..].iter().map(|&(entry, _)| entry).find(|&entry| entry < end).unwrap_or(u32::MAX)
     }
 
+    /// The lowest wanted entry.
     #[inline]
-    fn lowest(&self) -> u32 {
+    pub fn lowest(&self) -> u32 {
         self.entries.last().map_or(u32::MAX, |&(entry, _)| entry)
     }
 

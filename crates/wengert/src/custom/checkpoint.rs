@@ -205,7 +205,7 @@ impl<E: FloatElement, F: Fn(&[TensorBase<E>]) -> List<TensorBase<E>>> Rule<E> fo
         cx.splice(start, &roots)
     }
 
-    fn tangent(&self, cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+    fn tangent(&self, cx: &Forward<E>) -> Result<TensorBase<E>> {
         let (index, operands) = cx.place();
         let run = || {
             let start = tape::with(|tape| Ok(tape.len()))?;

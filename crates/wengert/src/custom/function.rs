@@ -331,7 +331,7 @@ impl<E: FloatElement, F: Function<E>> Rule<E> for Applied<E, F> {
         Ok(())
     }
 
-    fn tangent(&self, cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+    fn tangent(&self, cx: &Forward<E>) -> Result<TensorBase<E>> {
         let tangents: List<_> = (0..cx.len()).map(|k| cx.tangent(k)).collect();
         let needs = tangents.iter().map(Option::is_some).collect();
         let (index, operands) = cx.place();

@@ -40,7 +40,7 @@ pub(crate) trait Rule<E: FloatElement> {
     /// Adds the vector-Jacobian product to each operand that needs one.
     fn backward(&self, cx: &mut Backward<'_, E>) -> Result<()>;
     /// The Jacobian-vector product with the operands' tangents.
-    fn tangent(&self, cx: &Forward<'_, E>) -> Result<TensorBase<E>>;
+    fn tangent(&self, cx: &Forward<E>) -> Result<TensorBase<E>>;
 }
 
 /// The name that print shows for a function of this name.
@@ -63,12 +63,12 @@ fn rule<E: FloatElement>(index: u32) -> Result<Rc<Box<dyn Rule<E>>>> {
 /// Passes an entry of [`Op::Custom`] in a reverse sweep.
 pub(crate) fn backward<E: FloatElement>(cx: &mut Backward<'_, E>) -> Result<()> {
     // What the function makes beside its results is forgotten after a plain sweep has added those.
-    let _scope = (!cx.is_recorded()).then(Scope::enter);
+    let _scope = cx.plain_sweep().is_some().then(Scope::enter);
     rule::<E>(cx.place().0)?.backward(cx)
 }
 
 /// Passes an entry of [`Op::Custom`] in a forward sweep.
-pub(crate) fn tangent<E: FloatElement>(cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+pub(crate) fn tangent<E: FloatElement>(cx: &Forward<E>) -> Result<TensorBase<E>> {
     rule::<E>(cx.place().0)?.tangent(cx)
 }
 

@@ -4,14 +4,15 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use super::reverse::{check_open, try_grad};
+use super::jacobian::{gradient_or, or_zeros};
+use super::reverse::check_open;
 use super::transform::{Transform, check_alive};
 use super::tree::{Leaf, Leaves, Tree, check_alike, leaves, with_leaves};
 use crate::autograd;
 use crate::element::FloatElement;
 use crate::error::{Result, unwrap};
 use crate::is_grad_enabled;
-use crate::tape::{Scope, with};
+use crate::tape::{Handle, Scope, with};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -56,20 +57,31 @@ pub fn try_jvp<X: Tree, Y: Tree>(f: impl FnOnce(X) -> Y, x: X, v: X) -> Result<(
         tape.grad_enabled = flows_on;
         Ok(())
     })?;
-    let mut results = push(transform.start, &transform.inputs, &directions, &outputs)?;
+    let mut results = push(transform.start, &transform.inputs, &directions, &outputs, None)?;
     results.extend(outputs.iter().copied());
     let (results, ()) = transform.close(flows_on, results, ())?;
     let (tangents, values) = results.split_at(outputs.len());
     Ok((with_leaves(&y, values), with_leaves(&y, tangents)))
 }
 
-/// The tangents of `outputs` for those of `inputs`, along the entries from `start` on.
-fn push(start: u32, inputs: &[Leaf], directions: &[Leaf], outputs: &[Leaf]) -> Result<Leaves> {
+/// The tangents of `outputs` for those of `inputs`, along the entries from `start` on; with `many`, each has a leading dimension of
+/// that length.
+pub(super) fn push(
+    start: u32,
+    inputs: &[Leaf],
+    directions: &[Leaf],
+    outputs: &[Leaf],
+    many: Option<usize>,
+) -> Result<Leaves> {
     let seeds: SmallVec<[_; 4]> =
         inputs.iter().zip(directions).map(|(input, along)| (input.handle(), along.handle())).collect();
     let ends: SmallVec<[_; 4]> = outputs.iter().map(|output| output.handle()).collect();
-    let found = autograd::push(start, &seeds, &ends)?;
-    outputs.iter().zip(found).map(|(y, found)| found.map_or_else(|| y.zeros(), |tangent| Ok(y.at(tangent)))).collect()
+    let found = autograd::push(start, &seeds, &ends, many)?;
+    let or_zeros = |(&y, found): (&Leaf, Option<Handle>)| match many {
+        Some(count) => or_zeros(y, found, count),
+        None => found.map_or_else(|| y.zeros(), |tangent| Ok(y.at(tangent))),
+    };
+    outputs.iter().zip(found).map(or_zeros).collect()
 }
 
 /// The value of `f` at `x`, and a function that multiplies by its Jacobian there: as often as you like, while the current scope
@@ -151,10 +163,10 @@ impl<X: Tree, Y: Tree> Pushforward<X, Y> {
             flows_on |= along.requires_grad()?;
         }
         let tangents = if flows_on && is_grad_enabled() {
-            push(self.start, &self.inputs, &directions, &self.outputs)?
+            push(self.start, &self.inputs, &directions, &self.outputs, None)?
         } else {
             let scope = Scope::open(|_| false);
-            let tangents = push(self.start, &self.inputs, &directions, &self.outputs)?;
+            let tangents = push(self.start, &self.inputs, &directions, &self.outputs, None)?;
             scope.leave(tangents.into_vec()).into()
         };
         Ok(with_leaves(&self.y, &tangents))
@@ -183,17 +195,11 @@ pub fn hvp<X: Tree, E: FloatElement>(f: impl FnOnce(X) -> TensorBase<E>, x: X, v
 /// [`hvp`], with the error returned.
 ///
 /// # Errors
-/// As [`try_grad`] and [`try_jvp`].
+/// As [`super::try_grad`] and [`try_jvp`].
 #[track_caller]
 pub fn try_hvp<X: Tree, E: FloatElement>(f: impl FnOnce(X) -> TensorBase<E>, x: X, v: X) -> Result<X> {
     let mut failed = None;
-    let gradient = |x: X| match try_grad(f, with_leaves(&x, &leaves(&x))) {
-        Ok(g) => g,
-        Err(error) => {
-            failed = Some(error);
-            x
-        }
-    };
+    let gradient = |x: X| gradient_or(&mut failed, f, x);
     let product = try_jvp(gradient, x, v)?.1;
     failed.map_or(Ok(product), Err)
 }

@@ -6,6 +6,8 @@
 //! | [`vjp`] | the value, and products with the transpose of the Jacobian | a reverse sweep each |
 //! | [`jvp`], [`linearize`] | the value, and products with the Jacobian | a forward sweep each |
 //! | [`hvp`] | the product of the Hessian with a vector | a forward sweep over a reverse one |
+//! | [`jacrev`], [`jacfwd`] | the Jacobian | reverse or forward sweeps with many seeds each |
+//! | [`hessian`] | the Hessian | forward sweeps with many seeds over a reverse one |
 //!
 //! Each takes a function and the point: a tensor, or a tuple, array or `Vec` of tensors, nested as you like ([`Tree`]). The
 //! point needs no `requires_grad`, and no `.grad()` is touched.
@@ -18,11 +20,16 @@
 //! A [`crate::scope`] *inside* of the function cuts derivatives, as it does everywhere: what leaves it is a leaf.
 
 mod forward;
+mod jacobian;
 mod reverse;
 mod transform;
 mod tree;
 
 pub use self::forward::{Pushforward, hvp, jvp, linearize, try_hvp, try_jvp, try_linearize};
+pub use self::jacobian::{
+    JacobianOptions, hessian, hessian_with, jacfwd, jacfwd_with, jacrev, jacrev_with, try_hessian, try_jacfwd,
+    try_jacrev,
+};
 pub use self::reverse::{
     Pullback, grad, try_grad, try_value_and_grad, try_value_and_grad_aux, try_vjp, value_and_grad, value_and_grad_aux,
     vjp,

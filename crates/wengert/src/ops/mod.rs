@@ -14,7 +14,7 @@ pub(crate) mod rule;
 
 use self::elementwise::Elementwise;
 pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, compute_leaf, record, record_view};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::Result;
 use crate::tape::Tape;
@@ -103,7 +103,23 @@ macro_rules! structured {
                 }),+ }
             }
 
-            pub fn tangent<E: FloatElement>(self, cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+            /// `false` if the rule for one gradient must do.
+            pub fn backward_many<E: FloatElement>(self, cx: &mut BackwardMany<'_, E>) -> Result<bool> {
+                match self { $(Self::$variant => {
+                    let attrs = cx.attrs::<<$rule as Operation>::Attrs>()?;
+                    <$rule as Derivative<E>>::backward_many(cx, &attrs)
+                }),+ }
+            }
+
+            /// `None` if the rule for one tangent must do.
+            pub fn tangent_many<E: FloatElement>(self, cx: &ForwardMany<'_, E>) -> Result<Option<TensorBase<E>>> {
+                match self { $(Self::$variant => {
+                    let attrs = cx.attrs::<<$rule as Operation>::Attrs>()?;
+                    <$rule as Derivative<E>>::tangent_many(cx, &attrs)
+                }),+ }
+            }
+
+            pub fn tangent<E: FloatElement>(self, cx: &Forward<E>) -> Result<TensorBase<E>> {
                 match self { $(Self::$variant => {
                     let attrs = cx.attrs::<<$rule as Operation>::Attrs>()?;
                     <$rule as Derivative<E>>::tangent(cx, &attrs)

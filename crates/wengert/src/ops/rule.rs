@@ -5,7 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::{Op, Structured};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{DType, Data, Element, FloatElement};
 use crate::error::Result;
 use crate::shape::{Layout, Shape};
@@ -76,7 +76,18 @@ pub(crate) trait Derivative<E: FloatElement>: Operation {
     /// Adds the vector-Jacobian product to each operand that needs one.
     fn backward(cx: &mut Backward<'_, E>, attrs: &Self::Attrs) -> Result<()>;
     /// The Jacobian-vector product with the operands' tangents.
-    fn tangent(cx: &Forward<'_, E>, attrs: &Self::Attrs) -> Result<TensorBase<E>>;
+    fn tangent(cx: &Forward<E>, attrs: &Self::Attrs) -> Result<TensorBase<E>>;
+
+    /// As [`Self::backward`] for many gradients at once, which lie along a leading dimension; `false` where there is no such rule,
+    /// so that the one above takes them one by one. Both must agree.
+    fn backward_many(_cx: &mut BackwardMany<'_, E>, _attrs: &Self::Attrs) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// As [`Self::tangent`] for many tangents at once, which lie along a leading dimension; `None` where there is no such rule.
+    fn tangent_many(_cx: &ForwardMany<'_, E>, _attrs: &Self::Attrs) -> Result<Option<TensorBase<E>>> {
+        Ok(None)
+    }
 }
 
 /// An operand of a computation.

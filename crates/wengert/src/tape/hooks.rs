@@ -62,6 +62,11 @@ impl Tape {
         index < self.hooks.end && self.hooks.attached.iter().any(|hook| (hook.owner, hook.when) == (index, when))
     }
 
+    /// Whether an entry from `start` on has a hook.
+    pub fn has_hooks_from(&self, start: u32) -> bool {
+        self.hooks.end > start
+    }
+
     /// How many hooks entry `index` has.
     pub fn hook_count(&self, index: u32) -> usize {
         self.hooks.attached.iter().filter(|hook| hook.owner == index).count()

@@ -475,6 +475,15 @@ impl Tape {
         })
     }
 
+    /// The bytes of one adjoint of every entry from `start` on that derivatives flow through, and the highest rank among them.
+    pub(crate) fn footprint(&self, start: u32) -> (usize, usize) {
+        let tracked = (start..self.len()).filter(|&index| self.entry(index).flags.has(Flags::GRAD));
+        tracked.fold((0, 0), |(bytes, rank), index| {
+            let (layout, size) = (self.layout(index), if self.entry(index).dtype() == DType::F32 { 4 } else { 8 });
+            (bytes + layout.numel() * size, rank.max(layout.rank()))
+        })
+    }
+
     /// Lets derivatives flow through the entries from `start` on only where one flows into an operand: forgets that inputs
     /// of a derivative that is done were tracked.
     pub(crate) fn settle(&mut self, start: u32) {

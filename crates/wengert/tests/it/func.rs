@@ -3,8 +3,11 @@
 mod bad;
 mod memory;
 
-use wengert::func::{Tree, grad, hvp, jvp, linearize, value_and_grad, value_and_grad_aux, vjp};
-use wengert::{Tensor, Tensor64, enable_grad, no_grad, scope};
+use wengert::func::{
+    JacobianOptions, Tree, grad, hessian, hessian_with, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad,
+    value_and_grad_aux, vjp,
+};
+use wengert::{Context, Function, Result, Tensor, Tensor64, checkpoint, enable_grad, no_grad, scope};
 
 const STEP: f64 = 1e-5;
 
@@ -110,9 +113,43 @@ const INNER: &[Named] = &[
         };
         jvp(f, x, x.exp()).1
     }),
+    ("jacrev", |x| jacrev(field, x).matmul(x)),
+    ("jacfwd", |x| jacfwd(field, x).t().matmul(x)),
+    ("jacrev of what captures", |x| jacrev(|y| field(x * y), point()).diagonal(0, 0, 1) * x),
+    ("hessian", |x| hessian(smooth, x).matmul(x)),
+    ("hessian in chunks", |x| {
+        let options = JacobianOptions { chunk: Some(2) };
+        hessian_with(smooth, x, options).expect("a Hessian").matmul(x)
+    }),
+    ("jacobians through a checkpoint", |x| {
+        let f = |y: Tensor64| checkpoint(|[y, z]: [Tensor64; 2]| [field(y * z), y * z], [y, y.exp()])[0] + y;
+        (jacrev(f, x) + jacfwd(f, x).t()).matmul(x)
+    }),
+    ("jacobians through a function of one's own", |x| {
+        let f = |y: Tensor64| (Squares.apply([y, y.sin()])[1] * x).cumsum(0);
+        (jacrev(f, x) + jacfwd(f, x).t()).matmul(x)
+    }),
     ("views", |x| grad(|y| (y.expand([3, 3]).t() * matrix()).narrow(0, 1, 2).cumprod(1).sum(), x)),
     ("of 32 bits inside", |x| grad(|y| (y.cast::<f64>() * 3.0).square().sum(), x)),
 ];
+
+/// The squares of two tensors, and their product.
+struct Squares;
+
+impl Function<f64> for Squares {
+    type Inputs = [Tensor64; 2];
+    type Outputs = Vec<Tensor64>;
+    type Saved = ();
+
+    fn forward(&self, [a, b]: [Tensor64; 2]) -> Result<(Vec<Tensor64>, ())> {
+        Ok((vec![a * a, a * b, b * b], ()))
+    }
+
+    fn backward(&self, cx: &Context<'_, f64, Self>, g: Vec<Tensor64>) -> Result<[Option<Tensor64>; 2]> {
+        let [a, b] = cx.inputs()?;
+        Ok([Some(g[0] * a * 2.0 + g[1] * b), Some(g[1] * a + g[2] * b * 2.0)])
+    }
+}
 
 fn weigh(y: Tensor64) -> Tensor64 {
     (y * Tensor64::new([0.7, 1.3, -0.4])).sum()
@@ -216,4 +253,29 @@ fn thousands_of_scalar_inputs_and_steps_are_cheap() {
     };
     let (slope, exact) = (grad(steps, Tensor64::scalar(0.8)).item(), (5.0f64).cos());
     assert!((slope - exact).abs() < 0.01, "{slope} is near {exact}");
+}
+
+#[test]
+fn hooks_run_for_every_row_and_a_once_differentiable_function_has_a_jacobian() {
+    let f = |x: Tensor64| {
+        let y = x * 2.0;
+        y.register_hook(|g| Some(g * 10.0));
+        y * y
+    };
+    assert_eq!(jacrev(f, Tensor64::new([1.0, 2.0])).to_vec(), [80.0, 0.0, 0.0, 160.0]);
+
+    struct Once;
+    impl Function<f64> for Once {
+        type Inputs = Tensor64;
+        type Outputs = Tensor64;
+        type Saved = ();
+        const ONCE_DIFFERENTIABLE: bool = true;
+        fn forward(&self, x: Tensor64) -> Result<(Tensor64, ())> {
+            Ok((x.exp(), ()))
+        }
+        fn backward(&self, cx: &Context<'_, f64, Self>, g: Tensor64) -> Result<Option<Tensor64>> {
+            Ok(Some(g * cx.outputs()?))
+        }
+    }
+    assert_eq!(jacrev(|x| Once.apply(x), Tensor64::new([0.0, 0.0])).to_vec(), [1.0, 0.0, 0.0, 1.0]);
 }

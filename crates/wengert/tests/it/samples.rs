@@ -1,5 +1,6 @@
 //! Every operation of the table, differentiated in reverse, forward and twice, against finite differences.
 
+use wengert::func::{JacobianOptions, grad, hessian_with, jacfwd_with, jacrev_with};
 use wengert::table::{Sample, samples};
 use wengert::{GradOptions, Tensor64, grad_with, jvp, scope};
 
@@ -145,5 +146,76 @@ fn forward_equals_reverse() {
             jvp(at, smooth(&x), smooth(&v)).1.item()
         });
         assert_close(&sample, "the tangent", &[vec![got]], &[vec![expected]], 1e-10);
+    }
+}
+
+/// The differentiable operands, and a number besides.
+type Point = (Vec<Tensor64>, Tensor64);
+
+#[test]
+fn jacobians_of_many_rows_at_once_equal_those_row_by_row() {
+    for sample in samples() {
+        let values = inputs(&sample);
+        scope(|| {
+            let all = leaves(&sample, &values);
+            let smooth = |k: &usize| sample.differentiable[*k];
+            let places: Vec<usize> = (0..all.len()).filter(smooth).collect();
+            // One more input and output, so that numbers too have more than one row and column.
+            let f = |(x, other): Point| {
+                let mut operands = all.clone();
+                places.iter().zip(x).for_each(|(&k, x)| operands[k] = x);
+                let y = (sample.run)(&operands);
+                (y, weigh(y * y) * other)
+            };
+            let x: Vec<Tensor64> = places.iter().map(|&k| all[k].detach()).collect();
+            let x = (x, Tensor64::scalar(0.75));
+            let flat = |blocks: [&Point; 2]| -> Vec<Vec<f64>> {
+                let [a, b] = blocks;
+                let tensors = a.0.iter().chain([&a.1]).chain(&b.0).chain([&b.1]);
+                tensors.map(|block| block.to_vec()).collect()
+            };
+            let rows = |chunk| jacrev_with(f, x.clone(), JacobianOptions { chunk: Some(chunk) }).unwrap();
+            let columns = |chunk| jacfwd_with(f, x.clone(), JacobianOptions { chunk: Some(chunk) }).unwrap();
+            let one_by_one = rows(1);
+            let expected = flat([&one_by_one.0, &one_by_one.1]);
+            for (what, (first, second)) in [
+                ("jacrev, all", rows(1000)),
+                ("jacrev, 3", rows(3)),
+                ("jacfwd, 1", columns(1)),
+                ("jacfwd, 3", columns(3)),
+            ] {
+                for (block, expected) in first.0.iter().zip(&one_by_one.0.0) {
+                    assert_eq!(block.shape(), expected.shape(), "{} ({}): {what}", sample.op, sample.case);
+                }
+                assert_close(&sample, what, &flat([&first, &second]), &expected, 1e-12);
+            }
+        });
+    }
+}
+
+#[test]
+fn hessians_of_many_columns_at_once_equal_those_column_by_column() {
+    for sample in samples() {
+        let values = inputs(&sample);
+        scope(|| {
+            let all = leaves(&sample, &values);
+            let places: Vec<usize> = (0..all.len()).filter(|&k| sample.differentiable[k]).collect();
+            let f = |(x, other): Point| {
+                let mut operands = all.clone();
+                places.iter().zip(x).for_each(|(&k, x)| operands[k] = x);
+                weigh((sample.run)(&operands)).square() * other
+            };
+            let x: Vec<Tensor64> = places.iter().map(|&k| all[k].detach()).collect();
+            let x = (x, Tensor64::scalar(0.75));
+            let flat = |h: (Vec<Point>, Point)| -> Vec<Vec<f64>> {
+                let rows = h.0.iter().chain([&h.1]);
+                rows.flat_map(|row| row.0.iter().chain([&row.1])).map(|block| block.to_vec()).collect()
+            };
+            let h = |chunk| flat(hessian_with(f, x.clone(), JacobianOptions { chunk: Some(chunk) }).unwrap());
+            let expected = h(1);
+            assert_close(&sample, "the Hessian, 4 columns at once", &h(4), &expected, 1e-11);
+            let rows = |x| jacrev_with(|x| grad(f, x), x, JacobianOptions { chunk: Some(5) }).unwrap();
+            assert_close(&sample, "the Hessian by rows, 5 at once", &flat(rows(x.clone())), &expected, 1e-9);
+        });
     }
 }

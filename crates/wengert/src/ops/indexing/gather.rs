@@ -72,7 +72,7 @@ impl<E: FloatElement> Derivative<E> for Gather {
         cx.add_sparse(0, || onto_zeros(g, index, *places), add)
     }
 
-    fn tangent(cx: &Forward<'_, E>, places: &Places) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, places: &Places) -> Result<TensorBase<E>> {
         let index = cx.operand(1)?;
         places.passed(gathered(cx.tangent_or_zeros(0)?, index, *places)?, index)
     }

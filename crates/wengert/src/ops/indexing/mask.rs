@@ -75,7 +75,7 @@ impl<E: FloatElement> Derivative<E> for MaskedFill {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, _: &Form) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, _: &Form) -> Result<TensorBase<E>> {
         cx.tangent_or_zeros(0)?.try_masked_fill(cx.operand(1)?, cx.tangent_or_zeros(2)?)
     }
 }

@@ -84,7 +84,7 @@ impl<E: FloatElement> Derivative<E> for ScatterAdd {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, places: &Places) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, places: &Places) -> Result<TensorBase<E>> {
         let onto = if cx.len() > 2 { Some(cx.tangent_or_zeros(2)?) } else { None };
         added(onto, cx.tangent_or_zeros(1)?, cx.operand(0)?, *places)
     }
@@ -142,7 +142,7 @@ impl<E: FloatElement> Derivative<E> for Scatter {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, places: &Places) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, places: &Places) -> Result<TensorBase<E>> {
         written(cx.tangent_or_zeros(0)?, cx.tangent_or_zeros(2)?, cx.operand(1)?, *places)
     }
 }

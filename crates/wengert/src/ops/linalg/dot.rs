@@ -3,7 +3,7 @@
 use wengert_kernels::reduce;
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
@@ -51,9 +51,23 @@ impl<E: FloatElement> Derivative<E> for Dot {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, (): &()) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, (): &()) -> Result<TensorBase<E>> {
         let of = |k: usize, other: usize| cx.tangent(k).map(|d| d.try_dot(cx.operand(other)?));
         cx.sum(of(0, 1).into_iter().chain(of(1, 0)))
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, (): &()) -> Result<bool> {
+        for (k, other) in [(0, 1), (1, 0)] {
+            if cx.needs(k) {
+                cx.add(k, cx.grads().try_unsqueeze(1)?.try_mul(cx.operand::<E>(other)?)?)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, (): &()) -> Result<Option<TensorBase<E>>> {
+        let of = |k: usize, other: usize| cx.tangents(k).map(|d| d.try_matmul(cx.operand(other)?));
+        cx.sum(of(0, 1).into_iter().chain(of(1, 0))).map(Some)
     }
 }
 

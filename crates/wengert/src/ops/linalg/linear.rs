@@ -3,7 +3,8 @@
 use wengert_kernels::gemm::{MatMut, MatRef, gemm};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use super::matmul::rows_times;
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
@@ -116,13 +117,44 @@ impl<E: FloatElement> Derivative<E> for Linear {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, form: &Form) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, form: &Form) -> Result<TensorBase<E>> {
         let (x, w) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
         let of_x = cx.tangent(0).map(|dx| dx.try_linear(w, None));
         let of_w = cx.tangent(1).map(|dw| x.try_linear(dw, None));
         let bias = if form.bias { cx.tangent(2) } else { None };
         let of_b = bias.map(|db| db.try_expand(cx.value_shape()?));
         cx.sum(of_x.into_iter().chain(of_w).chain(of_b))
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, form: &Form) -> Result<bool> {
+        let (shape, w) = (cx.shape_many(0)?, cx.operand::<E>(1)?);
+        let (count, [n, inputs]) = (shape[0], [w.size(0), w.size(1)]);
+        let numel = shape[1..shape.len() - 1].iter().product();
+        // [count, rows, outputs], whatever the rank of the operand.
+        let g = cx.grads().try_reshape([count, numel, n])?;
+        if cx.needs(0) {
+            cx.add(0, rows_times(g, w)?.try_reshape(shape)?)?;
+        }
+        if cx.needs(1) {
+            cx.add(1, g.try_transpose(1, 2)?.try_matmul(cx.operand::<E>(0)?.try_reshape([numel, inputs])?)?)?;
+        }
+        if form.bias && cx.needs(2) {
+            cx.add(2, g.try_sum_dims(1, false)?)?;
+        }
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, form: &Form) -> Result<Option<TensorBase<E>>> {
+        let (x, w) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
+        let shape = cx.value_shape_many()?;
+        let of_x = cx.tangents(0).map(|dx| dx.try_linear(w, None));
+        let of_w = cx.tangents(1).map(|dw| {
+            let rows = rows(x)?;
+            dw.try_matmul(rows.try_t()?)?.try_transpose(1, 2)?.try_reshape(&shape)
+        });
+        let bias = if form.bias { cx.tangents_beside(2, shape.len() - 1) } else { None };
+        let of_b = bias.map(|db| db?.try_expand(&shape));
+        cx.sum(of_x.into_iter().chain(of_w).chain(of_b)).map(Some)
     }
 }
 

@@ -3,7 +3,7 @@
 use wengert_kernels::gemm::{MatMut, MatRef, gemm, gemm_stack};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape, broadcast};
@@ -109,6 +109,15 @@ pub(crate) fn multiply_into<E: FloatElement>(
     Ok(())
 }
 
+/// `a b` for a matrix `b`: all rows of `a` in one product.
+pub(super) fn rows_times<E: FloatElement>(a: TensorBase<E>, b: TensorBase<E>) -> Result<TensorBase<E>> {
+    let (shape, columns) = (a.try_shape()?, b.size(-1));
+    let (lead, [m, k]) = split(&shape);
+    let rows = lead.iter().product::<usize>() * m;
+    let shape: Shape = lead.iter().copied().chain([m, columns]).collect();
+    a.try_reshape([rows, k])?.try_matmul(b)?.try_reshape(shape)
+}
+
 impl<E: FloatElement> Derivative<E> for Matmul {
     fn backward(cx: &mut Backward<'_, E>, _: &&'static str) -> Result<()> {
         let g = cx.grad();
@@ -129,11 +138,34 @@ impl<E: FloatElement> Derivative<E> for Matmul {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, _: &&'static str) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, _: &&'static str) -> Result<TensorBase<E>> {
         let (a, b) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
         let left = cx.tangent(0).map(|da| da.try_matmul(b));
         let right = cx.tangent(1).map(|db| a.try_matmul(db));
         cx.sum(left.into_iter().chain(right))
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, _: &&'static str) -> Result<bool> {
+        let g = cx.grads();
+        if cx.needs(0) {
+            let other = cx.operand::<E>(1)?.try_transpose(-2, -1)?;
+            let full = if other.dim() == 2 { rows_times(g, other)? } else { g.try_matmul(other)? };
+            cx.add_summed(0, full)?;
+        }
+        if cx.needs(1) {
+            cx.add_summed(1, cx.operand::<E>(0)?.try_transpose(-2, -1)?.try_matmul(g)?)?;
+        }
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, _: &&'static str) -> Result<Option<TensorBase<E>>> {
+        let (a, b) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
+        let rank = cx.value_shape_many()?.len() - 1;
+        let left = cx.tangents_beside(0, rank).transpose()?;
+        let left = left.map(|da| if b.dim() == 2 { rows_times(da, b) } else { da.try_matmul(b) });
+        let right = cx.tangents_beside(1, rank).transpose()?.map(|db| a.try_matmul(db));
+        let total = cx.sum(left.into_iter().chain(right))?;
+        total.stretched(&cx.value_shape_many()?).map(Some)
     }
 }
 

@@ -181,7 +181,7 @@ impl<E: FloatElement> Derivative<E> for Assign {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, attrs: &Written) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, attrs: &Written) -> Result<TensorBase<E>> {
         let shape = cx.value_shape()?;
         let (before, written) = (cx.tangent_or_zeros(0)?, cx.tangent_or_zeros(1)?);
         let put = super::strided::from_strided(written, &shape, attrs.place)?;

@@ -1,7 +1,7 @@
 //! Conversion between element types.
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{DType, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
@@ -62,12 +62,27 @@ impl<E: FloatElement> Derivative<E> for Cast {
         }
     }
 
-    fn tangent(cx: &Forward<'_, E>, attrs: &From) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, attrs: &From) -> Result<TensorBase<E>> {
         let tangent = match attrs.0 {
             DType::F32 => cx.tangent_of::<f32>(0).map(cast).transpose()?,
             _ => cx.tangent_of::<f64>(0).map(cast).transpose()?,
         };
         cx.sum(tangent.map(Ok))
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, attrs: &From) -> Result<bool> {
+        match attrs.0 {
+            DType::F32 => cx.add::<f32>(0, cast(cx.grads())?)?,
+            _ => cx.add::<f64>(0, cast(cx.grads())?)?,
+        }
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, attrs: &From) -> Result<Option<TensorBase<E>>> {
+        match attrs.0 {
+            DType::F32 => cx.tangents_of::<f32>(0).map(cast).transpose(),
+            _ => cx.tangents_of::<f64>(0).map(cast).transpose(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, unwrap};
 use crate::shape::{Layout, Shape, wrap_dim};
@@ -88,9 +88,26 @@ impl<E: FloatElement> Derivative<E> for Cat {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         let parts = (0..cx.len()).map(|k| cx.tangent_or_zeros(k)).collect::<Result<SmallVec<[_; 4]>>>()?;
         joined(&parts, *along)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, along: &Along) -> Result<bool> {
+        let (g, mut start) = (cx.grads(), 0);
+        for k in 0..cx.len() {
+            let length = cx.shape(k)?[along.dim as usize];
+            if cx.needs(k) {
+                cx.add(k, g.try_narrow(along.dim as isize + 1, start, length)?)?;
+            }
+            start += length;
+        }
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, along: &Along) -> Result<Option<TensorBase<E>>> {
+        let parts = (0..cx.len()).map(|k| cx.tangents_or_zeros(k)).collect::<Result<SmallVec<[_; 4]>>>()?;
+        joined(&parts, Along { dim: along.dim + 1, ..*along }).map(Some)
     }
 }
 

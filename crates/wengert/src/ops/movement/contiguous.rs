@@ -1,7 +1,7 @@
 //! A row-major copy.
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, twins};
 use crate::shape::{Layout, Shape};
@@ -38,8 +38,17 @@ impl<E: FloatElement> Derivative<E> for Contiguous {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, (): &()) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, (): &()) -> Result<TensorBase<E>> {
         cx.tangent_or_zeros(0)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, (): &()) -> Result<bool> {
+        cx.add(0, cx.grads())?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, (): &()) -> Result<Option<TensorBase<E>>> {
+        cx.tangents_or_zeros(0).map(Some)
     }
 }
 

@@ -72,7 +72,7 @@ impl<E: FloatElement> Derivative<E> for Diagonal {
         view_backward::<Diagonal, E>(cx, place)
     }
 
-    fn tangent(cx: &Forward<'_, E>, place: &Place) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, place: &Place) -> Result<TensorBase<E>> {
         view_tangent::<Diagonal, E>(cx, place)
     }
 }
@@ -122,7 +122,7 @@ impl<E: FloatElement> Derivative<E> for Diag {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, matrix: &Matrix) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, matrix: &Matrix) -> Result<TensorBase<E>> {
         record::<Diag, E>(&[cx.tangent_or_zeros(0)?.try_contiguous()?.handle()], *matrix)
     }
 }

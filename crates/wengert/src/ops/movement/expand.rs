@@ -1,7 +1,7 @@
 //! Broadcasting as a view.
 
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{IntoShape, Layout, Shape, broadcast, shape_of};
@@ -37,8 +37,18 @@ impl<E: FloatElement> Derivative<E> for Expand {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, to: &Layout) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, to: &Layout) -> Result<TensorBase<E>> {
         cx.tangent_or_zeros(0)?.try_expand(to.shape())
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, _: &Layout) -> Result<bool> {
+        cx.add_summed(0, cx.grads())?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, to: &Layout) -> Result<Option<TensorBase<E>>> {
+        let tangents = cx.tangents_beside(0, to.rank()).transpose()?;
+        tangents.map(|tangents| tangents.try_expand(cx.value_shape_many()?)).transpose()
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{IntoDimList, Layout, MAX_RANK, wrap_dim};
@@ -18,6 +18,23 @@ pub(crate) struct Order {
     dims: [u8; MAX_RANK],
     /// By which method it was asked for, as print shows it.
     grad_fn: &'static str,
+}
+
+impl Order {
+    /// The order that undoes this one of `rank` dimensions.
+    fn inverse(&self, rank: usize) -> Self {
+        let mut dims = [0; MAX_RANK];
+        for (d, &from) in self.dims.iter().enumerate().take(rank) {
+            dims[from as usize] = d as u8;
+        }
+        Self { dims, ..*self }
+    }
+
+    /// The same order of dimensions after one more leading one, which stays.
+    fn later(&self) -> Self {
+        let dims = std::array::from_fn(|d| if d == 0 { 0 } else { self.dims[d - 1] + 1 });
+        Self { dims, ..*self }
+    }
 }
 
 impl Operation for Permute {
@@ -52,16 +69,22 @@ impl View for Permute {
 
 impl<E: FloatElement> Derivative<E> for Permute {
     fn backward(cx: &mut Backward<'_, E>, order: &Order) -> Result<()> {
-        let mut inverse = [0; MAX_RANK];
-        for d in 0..cx.shape(0)?.len() {
-            inverse[order.dims[d] as usize] = d as u8;
-        }
-        let g = record_view::<Permute, E>(cx.grad(), Order { dims: inverse, ..*order })?;
+        let g = record_view::<Permute, E>(cx.grad(), order.inverse(cx.shape(0)?.len()))?;
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, order: &Order) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, order: &Order) -> Result<TensorBase<E>> {
         record_view::<Permute, E>(cx.tangent_or_zeros(0)?, *order)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, order: &Order) -> Result<bool> {
+        let g = record_view::<Permute, E>(cx.grads(), order.inverse(cx.shape(0)?.len()).later())?;
+        cx.add(0, g)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, order: &Order) -> Result<Option<TensorBase<E>>> {
+        record_view::<Permute, E>(cx.tangents_or_zeros(0)?, order.later()).map(Some)
     }
 }
 

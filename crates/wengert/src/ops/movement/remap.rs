@@ -87,7 +87,7 @@ impl<E: FloatElement> Derivative<E> for Remap {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, axes: &Axes) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, axes: &Axes) -> Result<TensorBase<E>> {
         remapped(cx.tangent_or_zeros(0)?, *axes)
     }
 }
@@ -124,7 +124,7 @@ impl<E: FloatElement> Derivative<E> for RemapAdd {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, axes: &Axes) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, axes: &Axes) -> Result<TensorBase<E>> {
         record::<RemapAdd, E>(&[cx.tangent_or_zeros(0)?.try_contiguous()?.handle()], *axes)
     }
 }

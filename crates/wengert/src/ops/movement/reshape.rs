@@ -1,7 +1,7 @@
 //! Another shape for the same elements.
 
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{DimSet, IntoDims, IntoShape, Layout, Shape, shape_of, wrap_dim};
@@ -60,8 +60,18 @@ impl<E: FloatElement> Derivative<E> for Reshape {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, to: &To) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, to: &To) -> Result<TensorBase<E>> {
         cx.tangent_or_zeros(0)?.try_reshape(to.shape.shape())
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, _: &To) -> Result<bool> {
+        let g = cx.grads().try_reshape(cx.shape_many(0)?)?;
+        cx.add(0, g)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, _: &To) -> Result<Option<TensorBase<E>>> {
+        cx.tangents_or_zeros(0)?.try_reshape(cx.value_shape_many()?).map(Some)
     }
 }
 

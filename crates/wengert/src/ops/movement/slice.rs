@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::super::{Case, Derivative, Operation, Structured, View, record_view};
-use super::strided::{view_backward, view_tangent};
-use crate::autograd::{Backward, Forward};
+use super::strided::{from_strided, view_backward, view_tangent};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, MAX_RANK, wrap_dim};
@@ -24,6 +24,13 @@ pub(crate) struct Range {
     length: usize,
     /// By which method it was asked for, as print shows it.
     grad_fn: &'static str,
+}
+
+impl Range {
+    /// The same of a tensor with one more leading dimension.
+    fn later(&self) -> Self {
+        Self { dim: self.dim + 1, ..*self }
+    }
 }
 
 impl Operation for Slice {
@@ -79,8 +86,19 @@ impl<E: FloatElement> Derivative<E> for Slice {
         view_backward::<Slice, E>(cx, range)
     }
 
-    fn tangent(cx: &Forward<'_, E>, range: &Range) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, range: &Range) -> Result<TensorBase<E>> {
         view_tangent::<Slice, E>(cx, range)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, range: &Range) -> Result<bool> {
+        let outer = cx.shape_many(0)?;
+        let inner = Self::layout(&Layout::contiguous(&outer), &range.later())?;
+        cx.add(0, from_strided(cx.grads(), &outer, inner)?)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, range: &Range) -> Result<Option<TensorBase<E>>> {
+        record_view::<Slice, E>(cx.tangents_or_zeros(0)?.try_contiguous()?, range.later()).map(Some)
     }
 }
 

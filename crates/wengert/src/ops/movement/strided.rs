@@ -56,7 +56,7 @@ pub(crate) fn view_backward<V: View, E: FloatElement>(cx: &mut Backward<'_, E>, 
 }
 
 /// The tangent of a view: the same view of the operand's tangent.
-pub(crate) fn view_tangent<V: View, E: FloatElement>(cx: &Forward<'_, E>, attrs: &V::Attrs) -> Result<TensorBase<E>> {
+pub(crate) fn view_tangent<V: View, E: FloatElement>(cx: &Forward<E>, attrs: &V::Attrs) -> Result<TensorBase<E>> {
     record_view::<V, E>(cx.tangent_or_zeros(0)?.try_contiguous()?, *attrs)
 }
 
@@ -86,7 +86,7 @@ impl<E: FloatElement> Derivative<E> for AsStrided {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, attrs: &Placement) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, attrs: &Placement) -> Result<TensorBase<E>> {
         as_strided(cx.tangent_or_zeros(0)?, attrs.inner)
     }
 }
@@ -125,7 +125,7 @@ impl<E: FloatElement> Derivative<E> for FromStrided {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, attrs: &Placement) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, attrs: &Placement) -> Result<TensorBase<E>> {
         from_strided(cx.tangent_or_zeros(0)?, attrs.outer.shape(), attrs.inner)
     }
 }

@@ -65,7 +65,7 @@ impl<E: FloatElement> Derivative<E> for Triangle {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, side: &Side) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, side: &Side) -> Result<TensorBase<E>> {
         triangle("tril", cx.tangent_or_zeros(0)?, *side)
     }
 }

@@ -182,7 +182,7 @@ fn product<R: Compute<E> + Operation<Attrs = Geometry>, E: FloatElement>(
 
 /// The tangent of one of the three: the product with each tangent in turn.
 fn product_tangent<R: Compute<E> + Operation<Attrs = Geometry>, E: FloatElement>(
-    cx: &Forward<'_, E>,
+    cx: &Forward<E>,
     geometry: &Geometry,
 ) -> Result<[Option<Result<TensorBase<E>>>; 2]> {
     let (a, b) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
@@ -206,7 +206,7 @@ impl<E: FloatElement> Derivative<E> for Conv {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, geometry: &Geometry) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, geometry: &Geometry) -> Result<TensorBase<E>> {
         let products = product_tangent::<Conv, E>(cx, geometry)?;
         let bias = if geometry.bias { cx.tangent(2) } else { None };
         let of_bias = bias.map(|db| {
@@ -230,7 +230,7 @@ impl<E: FloatElement> Derivative<E> for ConvInput {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, geometry: &Geometry) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, geometry: &Geometry) -> Result<TensorBase<E>> {
         cx.sum(product_tangent::<ConvInput, E>(cx, geometry)?.into_iter().flatten())
     }
 }
@@ -247,7 +247,7 @@ impl<E: FloatElement> Derivative<E> for ConvWeight {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, geometry: &Geometry) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, geometry: &Geometry) -> Result<TensorBase<E>> {
         cx.sum(product_tangent::<ConvWeight, E>(cx, geometry)?.into_iter().flatten())
     }
 }

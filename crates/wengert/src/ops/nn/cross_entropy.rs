@@ -385,7 +385,7 @@ impl<E: FloatElement> Derivative<E> for Loss {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
         let parts = Parts::<E>::of(*rule, |k| Ok(cx.operand::<E>(k)?.handle()))?;
         let of_x = cx.tangent(0).map(|dx| parts.collect(parts.residual()?.try_mul(dx)?));
         let target = if rule.classes { None } else { cx.tangent(1) };
@@ -413,7 +413,7 @@ impl<E: FloatElement> Derivative<E> for LossBackward {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
         let parts = Parts::<E>::of(*rule, |k| Ok(cx.operand::<E>(k + 1)?.handle()))?;
         let spread = parts.spread(cx.operand::<E>(0)?)?;
         let of_g = cx.tangent(0).map(|dg| parts.spread(dg)?.try_mul(parts.residual()?));

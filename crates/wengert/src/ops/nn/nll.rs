@@ -143,7 +143,7 @@ macro_rules! linear {
                 cx.add(0, record::<$adjoint, E>(&operands, *rule)?)
             }
 
-            fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+            fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
                 let (factors, labels) = (cx.operand::<E>(1)?, cx.operand::<i64>(2)?);
                 let operands = [cx.tangent_or_zeros(0)?.try_contiguous()?.handle(), factors.handle(), labels.handle()];
                 record::<$rule, E>(&operands, *rule)

@@ -156,7 +156,7 @@ impl Rule {
         Ok(())
     }
 
-    fn tangent<E: FloatElement>(&self, cx: &Forward<'_, E>) -> Result<TensorBase<E>> {
+    fn tangent<E: FloatElement>(&self, cx: &Forward<E>) -> Result<TensorBase<E>> {
         let parts = self.normalised(cx.operand(0)?, cx.operand(1)?)?;
         let weight = if self.weighted { Some(cx.operand(2)?) } else { None };
         let of_x = cx.tangent(0).map(|dx| self.weigh(self.project(dx, parts)?, weight));
@@ -228,7 +228,7 @@ impl<E: FloatElement> Derivative<E> for NormRows {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
         rule.tangent(cx)
     }
 }
@@ -300,7 +300,7 @@ impl<E: FloatElement> Derivative<E> for NormChannels {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
         rule.tangent(cx)
     }
 }

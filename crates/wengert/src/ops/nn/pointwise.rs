@@ -400,7 +400,7 @@ impl<E: FloatElement> Derivative<E> for PairLoss {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, rule: &Rule) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, rule: &Rule) -> Result<TensorBase<E>> {
         let of = |k: usize, along: Along| {
             cx.tangent(k).map(|d| {
                 let terms = rule.slopes(along, |k| cx.operand::<E>(k))?.try_mul(d)?;

@@ -151,7 +151,7 @@ macro_rules! moves {
                 cx.add(0, moved::<$adjoint, E>(cx.grad(), cx.operand(1)?, pool)?)
             }
 
-            fn tangent(cx: &Forward<'_, E>, pool: &Pool) -> Result<TensorBase<E>> {
+            fn tangent(cx: &Forward<E>, pool: &Pool) -> Result<TensorBase<E>> {
                 moved::<$rule, E>(cx.tangent_or_zeros(0)?, cx.operand(1)?, pool)
             }
         }
@@ -170,7 +170,7 @@ macro_rules! linear {
                 cx.add(0, record::<$adjoint, E>(&[cx.grad().try_contiguous()?.handle()], *pool)?)
             }
 
-            fn tangent(cx: &Forward<'_, E>, pool: &Pool) -> Result<TensorBase<E>> {
+            fn tangent(cx: &Forward<E>, pool: &Pool) -> Result<TensorBase<E>> {
                 record::<$rule, E>(&[cx.tangent_or_zeros(0)?.try_contiguous()?.handle()], *pool)
             }
         }

@@ -4,7 +4,7 @@ use wengert_kernels::softmax as kernels;
 
 use super::super::reduce::around;
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, twins};
 use crate::shape::{Layout, Shape, wrap_dim};
@@ -29,6 +29,11 @@ pub(crate) struct Along {
 }
 
 impl Along {
+    /// The same dimension of a tensor with one more leading dimension.
+    fn later(self) -> Self {
+        Self { dim: self.dim + 1 }
+    }
+
     fn around(self, input: &Input<'_>) -> [usize; 3] {
         match input.layout.shape() {
             [] => [1; 3],
@@ -109,8 +114,26 @@ impl<E: FloatElement> Derivative<E> for Softmax {
         cx.add(0, softmax_backward(cx.grad(), cx.value()?, along.dim)?)
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         softmax_backward(cx.tangent_or_zeros(0)?, cx.value()?, along.dim)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, along: &Along) -> Result<bool> {
+        if cx.shape(0)?.is_empty() {
+            return Ok(false);
+        }
+        let weighed = cx.grads().try_mul(cx.value()?)?;
+        cx.add(0, weighed.try_sub(along.later().sum(weighed)?.try_mul(cx.value()?)?)?)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, along: &Along) -> Result<Option<TensorBase<E>>> {
+        let y = cx.value()?;
+        if y.try_shape()?.is_empty() {
+            return Ok(None);
+        }
+        let weighed = cx.tangents_or_zeros(0)?.try_mul(y)?;
+        weighed.try_sub(along.later().sum(weighed)?.try_mul(y)?).map(Some)
     }
 }
 
@@ -119,9 +142,27 @@ impl<E: FloatElement> Derivative<E> for LogSoftmax {
         cx.add(0, log_softmax_backward(cx.grad(), cx.value()?, *along)?)
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         let dx = cx.tangent_or_zeros(0)?;
         dx.try_sub(along.sum(cx.value()?.try_exp()?.try_mul(dx)?)?)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, along: &Along) -> Result<bool> {
+        if cx.shape(0)?.is_empty() {
+            return Ok(false);
+        }
+        let g = cx.grads();
+        cx.add(0, g.try_sub(along.later().sum(g)?.try_mul(cx.value()?.try_exp()?)?)?)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, along: &Along) -> Result<Option<TensorBase<E>>> {
+        let p = cx.value()?.try_exp()?;
+        if p.try_shape()?.is_empty() {
+            return Ok(None);
+        }
+        let dx = cx.tangents_or_zeros(0)?;
+        dx.try_sub(along.later().sum(dx.try_mul(p)?)?).map(Some)
     }
 }
 
@@ -138,7 +179,7 @@ impl<E: FloatElement> Derivative<E> for SoftmaxBackward {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         let (g, y) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
         let of_g = cx.tangent(0).map(|dg| softmax_backward(dg, y, along.dim));
         let of_y = cx.tangent(1).map(|dy| {
@@ -161,7 +202,7 @@ impl<E: FloatElement> Derivative<E> for LogSoftmaxBackward {
         Ok(())
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         let (g, y) = (cx.operand::<E>(0)?, cx.operand::<E>(1)?);
         let of_g = cx.tangent(0).map(|dg| log_softmax_backward(dg, y, *along));
         let of_y = cx.tangent(1).map(|dy| y.try_exp()?.try_mul(dy)?.try_mul(along.sum(g)?)?.try_neg());

@@ -110,7 +110,7 @@ impl<E: FloatElement> Derivative<E> for Extreme {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, end: &End) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, end: &End) -> Result<TensorBase<E>> {
         let partials = partials(cx.operand(0)?, cx.value()?, end)?;
         end.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
     }

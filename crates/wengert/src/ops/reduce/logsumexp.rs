@@ -48,7 +48,7 @@ impl<E: FloatElement> Derivative<E> for Logsumexp {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, over: &Over) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, over: &Over) -> Result<TensorBase<E>> {
         let partials = partials(cx.operand(0)?, cx.value()?, over)?;
         over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
     }

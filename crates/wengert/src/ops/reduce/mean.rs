@@ -3,7 +3,7 @@
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use super::Over;
 use super::sum::sum_all_but_one_run;
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, twins};
 use crate::shape::{IntoDims, Layout, Shape};
@@ -59,8 +59,18 @@ impl<E: FloatElement> Derivative<E> for Mean {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, share: &Share) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, share: &Share) -> Result<TensorBase<E>> {
         share.over.total(cx.tangent_or_zeros(0)?)?.try_div(share.count as f64)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, share: &Share) -> Result<bool> {
+        let g = cx.grads().try_div(share.count as f64)?;
+        cx.add(0, share.over.later().spread(g, &cx.shape_many(0)?)?)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, share: &Share) -> Result<Option<TensorBase<E>>> {
+        share.over.later().total(cx.tangents_or_zeros(0)?)?.try_div(share.count as f64).map(Some)
     }
 }
 

@@ -51,6 +51,11 @@ impl Over {
         Self { whole: self.run == DimSet::all(rank) && self.kept == DimSet::none(), ..self }
     }
 
+    /// The same of an operand with one more leading dimension, which stays.
+    pub fn later(self) -> Self {
+        Self { run: self.run.later(), kept: self.kept.later(), whole: false }
+    }
+
     /// The operand's dimensions that are reduced.
     pub fn dims(&self) -> DimSet {
         self.run

@@ -162,7 +162,7 @@ impl<E: FloatElement> Derivative<E> for Norm {
         }
     }
 
-    fn tangent(cx: &Forward<'_, E>, order: &Order) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, order: &Order) -> Result<TensorBase<E>> {
         match order.partials(cx.operand(0)?, cx.value()?)? {
             None => cx.sum([]),
             Some(partials) => order.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?),

@@ -130,7 +130,7 @@ impl<E: FloatElement> Derivative<E> for Cumsum {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         cumsum(cx.tangent_or_zeros(0)?, *along)
     }
 }
@@ -177,7 +177,7 @@ impl<E: FloatElement> Derivative<E> for Cumprod {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, along: &Along) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, along: &Along) -> Result<TensorBase<E>> {
         let own = shift(cx.value()?, *along, 1.0)?.try_mul(cx.tangent_or_zeros(0)?)?;
         recur(cx.operand(0)?, own, *along, false)
     }
@@ -230,7 +230,7 @@ impl<E: FloatElement> Derivative<E> for Shift {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, filled: &Filled) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, filled: &Filled) -> Result<TensorBase<E>> {
         shift(cx.tangent_or_zeros(0)?, filled.along, 0.0)
     }
 }
@@ -279,7 +279,7 @@ impl<E: FloatElement> Derivative<E> for Recurrence {
         if cx.needs(1) { cx.add(1, passed) } else { Ok(()) }
     }
 
-    fn tangent(cx: &Forward<'_, E>, &Lagged { along, lagged }: &Lagged) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, &Lagged { along, lagged }: &Lagged) -> Result<TensorBase<E>> {
         let before = shift(cx.value()?, along, 0.0)?;
         let by_factor = cx.tangent(0).map(|da| {
             let da = if lagged { shift(da, along, 0.0)? } else { da };

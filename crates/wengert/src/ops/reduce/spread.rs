@@ -85,7 +85,7 @@ impl<E: FloatElement> Derivative<E> for Var {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, spread: &Spread) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, spread: &Spread) -> Result<TensorBase<E>> {
         let partials = spread.partials(cx.operand(0)?)?;
         spread.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
     }
@@ -132,7 +132,7 @@ impl<E: FloatElement> Derivative<E> for Std {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, spread: &Spread) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, spread: &Spread) -> Result<TensorBase<E>> {
         let partials = spread.partials(cx.operand(0)?)?;
         halved(spread.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)?, cx.value()?)
     }

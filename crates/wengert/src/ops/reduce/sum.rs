@@ -2,7 +2,7 @@
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use super::{Over, broadcast_dims, dims_of, runs};
-use crate::autograd::{Backward, Forward};
+use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{DimSet, IntoDims, IntoShape, Layout, Shape, shape_of};
@@ -47,8 +47,18 @@ impl<E: FloatElement> Derivative<E> for Sum {
         cx.add(0, g)
     }
 
-    fn tangent(cx: &Forward<'_, E>, over: &Over) -> Result<TensorBase<E>> {
+    fn tangent(cx: &Forward<E>, over: &Over) -> Result<TensorBase<E>> {
         over.total(cx.tangent_or_zeros(0)?)
+    }
+
+    fn backward_many(cx: &mut BackwardMany<'_, E>, over: &Over) -> Result<bool> {
+        let g = over.later().spread(cx.grads(), &cx.shape_many(0)?)?;
+        cx.add(0, g)?;
+        Ok(true)
+    }
+
+    fn tangent_many(cx: &ForwardMany<'_, E>, over: &Over) -> Result<Option<TensorBase<E>>> {
+        over.later().total(cx.tangents_or_zeros(0)?).map(Some)
     }
 }
 
