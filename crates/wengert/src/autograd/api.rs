@@ -4,7 +4,6 @@ use smallvec::SmallVec;
 
 use super::Sweep;
 use super::hooks::run_accumulated;
-use super::sweep::check_root;
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins, unwrap};
 use crate::tape::{self, Flags, Handle, Scope};
@@ -203,4 +202,37 @@ fn roots<E: FloatElement>(
         Ok((output.handle(), seed.handle()))
     };
     outputs.iter().enumerate().map(with_seed).collect()
+}
+
+/// Checks what `backward` was asked for and gives the seed: the caller's, or 1 for a single element.
+///
+/// # Errors
+/// The tensor does not require a gradient, has more than one element without a seed, or the seed's shape differs.
+pub(super) fn check_root<E: FloatElement>(
+    what: &str,
+    root: TensorBase<E>,
+    seed: Option<TensorBase<E>>,
+) -> Result<TensorBase<E>> {
+    let shape = root.try_shape()?;
+    if !root.requires_grad() {
+        return Err(error!(
+            Grad,
+            "{what}: the tensor of shape {shape:?} does not require a gradient and has no grad_fn; call \
+             `requires_grad_(true)` on a leaf before computing it, outside of `no_grad`"
+        ));
+    }
+    match seed {
+        None if shape.numel() == 1 => TensorBase::try_ones(&shape),
+        None => Err(error!(
+            Grad,
+            "{what}: grad can be implicitly created only for scalar outputs, and this one has shape {shape:?}; reduce it, \
+             or give a seed of its shape with `{what}_with`"
+        )),
+        Some(seed) if seed.try_shape()? == shape => Ok(seed),
+        Some(seed) => Err(error!(
+            Shape,
+            "{what}: the seed has shape {:?}, but the tensor {shape:?}; they must be equal",
+            seed.shape()
+        )),
+    }
 }

@@ -14,7 +14,9 @@
 //! Invariant: a sweep that fails changes no gradient. A slot that was empty is stored into directly and marked empty again on
 //! failure; one that was full gets its share when the sweep has succeeded.
 
+mod boundary;
 mod numbers;
+mod park;
 mod splice;
 
 use std::cell::Cell;
@@ -22,13 +24,14 @@ use std::cell::Cell;
 use wengert_kernels::map;
 use wengert_kernels::strided::pack;
 
+use self::boundary::Boundary;
 use super::Backward;
 use super::wanted::Wanted;
 use super::watch::Watch;
 use crate::anomaly;
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::{Result, error};
+use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::{Layout, Shape};
@@ -84,6 +87,8 @@ pub(crate) struct Sweep {
     pub(super) caller: u32,
     /// Leaves whose hooks wait for the end.
     accumulated: Vec<Handle>,
+    /// Where a sweep over a part of the tape ends.
+    boundary: Option<Boundary>,
     /// Adjoints that are not yet passed.
     pending: usize,
     /// Where a plain sweep keeps adjoints; its caller's level lies below, scratch entries and scopes of user code above.
@@ -95,7 +100,8 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     fn new(caller: u32, recorded: bool, purpose: Purpose, lists: Lists) -> Self {
-        Self { recorded, purpose, caller, accumulated: Vec::new(), pending: 0, level: 0, inner: u32::MAX, lists }
+        let (accumulated, boundary) = (Vec::new(), None);
+        Self { recorded, purpose, caller, accumulated, boundary, pending: 0, level: 0, inner: u32::MAX, lists }
     }
 
     /// Accumulates the gradients of the leaves below `roots`, each with its seed. Gives the leaves whose hooks wait for that, to be
@@ -142,7 +148,7 @@ impl Sweep {
     /// Passes the entries from `start` up to `end`, last to first.
     fn run_between(&mut self, start: u32, mut end: u32) -> Result<()> {
         while end > start && self.pending > 0 {
-            if !self.recorded && !anomaly::is_on() {
+            if !self.recorded && self.boundary.is_none() && !anomaly::is_on() {
                 end = tape::with(|tape| self.pass_numbers(tape, start, end))?;
                 if end == start {
                     break;
@@ -168,7 +174,8 @@ impl Sweep {
         let mut end = 0;
         for &(root, seed) in roots {
             let (index, dtype) = tape::with(|tape| {
-                let index = tape.resolve(root)?;
+                // A part of the tape may end at a version that was replaced since.
+                let index = if self.boundary.is_some() { tape.check(root)? } else { tape.resolve(root)? };
                 Ok((index, tape.entry(index).dtype()))
             })?;
             end = end.max(index + 1);
@@ -187,7 +194,7 @@ impl Sweep {
     pub fn needs(&self, tape: &Tape, operand: u32) -> bool {
         tape.entry(operand).flags.has(Flags::GRAD)
             && match &self.purpose {
-                Purpose::Accumulate => true,
+                Purpose::Accumulate => self.boundary.as_ref().is_none_or(|boundary| boundary.needs(tape, operand)),
                 Purpose::Capture(wanted) => wanted.is_reached(operand),
             }
     }
@@ -205,7 +212,11 @@ impl Sweep {
             let entry = tape.entry(index);
             Ok((entry.op, entry.flags.has(Flags::SLOT), adjoint))
         })?;
+        if self.boundary.is_some() && self.ends_at_boundary::<E>(index, op, adjoint)? {
+            return Ok(());
+        }
         let adjoint = if hooked { self.run_hooks::<E>(index, adjoint)? } else { adjoint };
+        self.keep_if_wanted::<E>(index, adjoint)?;
         self.deliver::<E>(index, op, adjoint)?;
         let watch = Watch::begin::<E>(self, index, adjoint)?;
         match op {
@@ -311,7 +322,8 @@ impl Sweep {
             // A slot that the sweep around this one fills is left to it, as is one with a gradient; and what a hook waits for
             // must be complete.
             let is_apart = !matches!(self.lists.adjoints[operand as usize], Adjoint::None)
-                || tape.has_hooks(operand, When::Complete);
+                || tape.has_hooks(operand, When::Complete)
+                || self.boundary.as_ref().is_some_and(|boundary| boundary.wants(operand));
             if !is_apart && (state == Filling::Empty || (state == Filling::Partial && filler == self.level)) {
                 if state == Filling::Empty {
                     tape.slot_mut(slot).state = Filling::Partial;
@@ -336,32 +348,6 @@ impl Sweep {
                 Ok((block, true))
             }
         }
-    }
-
-    /// Leaves no gradient half stored, so that user code finds all as they were before the sweep, and may accumulate to them: what
-    /// was stored moves to adjoints. Entries from `index` on are passed.
-    pub(super) fn park(&mut self, index: u32) -> Result<()> {
-        while let Some(&slot) = self.lists.filling.last() {
-            tape::with(|tape| {
-                let owner = tape.slot(slot).owner;
-                let stored = Adjoint::Block(tape.slot(slot).storage().expect("a slot that is stored into"));
-                let level = self.level;
-                let parked = match tape.entry(owner).dtype() {
-                    DType::F32 => copy_block::<f32>(tape, owner, stored, level)?,
-                    _ => copy_block::<f64>(tape, owner, stored, level)?,
-                };
-                if owner < index {
-                    self.lists.adjoints[owner as usize] = parked;
-                    self.pending += 1;
-                } else {
-                    self.lists.shares.push((slot, parked));
-                }
-                tape.slot_mut(slot).state = Filling::Empty;
-                Ok(())
-            })?;
-            self.lists.filling.pop();
-        }
-        Ok(())
     }
 
     /// What has been added to the gradient of entry `operand` so far.
@@ -602,37 +588,4 @@ fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
         tape.slot_mut(slot).state = Filling::Full;
     }
     tape.stamp_slot(slot);
-}
-
-/// Checks what `backward` was asked for and gives the seed: the caller's, or 1 for a single element.
-///
-/// # Errors
-/// The tensor does not require a gradient, has more than one element without a seed, or the seed's shape differs.
-pub(crate) fn check_root<E: FloatElement>(
-    what: &str,
-    root: TensorBase<E>,
-    seed: Option<TensorBase<E>>,
-) -> Result<TensorBase<E>> {
-    let shape = root.try_shape()?;
-    if !root.requires_grad() {
-        return Err(error!(
-            Grad,
-            "{what}: the tensor of shape {shape:?} does not require a gradient and has no grad_fn; call \
-             `requires_grad_(true)` on a leaf before computing it, outside of `no_grad`"
-        ));
-    }
-    match seed {
-        None if shape.numel() == 1 => TensorBase::try_ones(&shape),
-        None => Err(error!(
-            Grad,
-            "{what}: grad can be implicitly created only for scalar outputs, and this one has shape {shape:?}; reduce it, \
-             or give a seed of its shape with `{what}_with`"
-        )),
-        Some(seed) if seed.try_shape()? == shape => Ok(seed),
-        Some(seed) => Err(error!(
-            Shape,
-            "{what}: the seed has shape {:?}, but the tensor {shape:?}; they must be equal",
-            seed.shape()
-        )),
-    }
 }

@@ -13,6 +13,7 @@ mod places;
 mod reduce;
 mod reference;
 mod samples;
+mod segments;
 mod semantics;
 mod tutorials;
 mod update;
