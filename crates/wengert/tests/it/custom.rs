@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use wengert::func::{hessian, jacfwd, jacrev};
 use wengert::{
     Context, Error, ErrorKind, FloatElement, Function, GradOptions, IndexTensor, NoGrad, Result, Scope, Tensor,
-    Tensor64, TensorBase, enable_grad, grad, grad_with, jvp, memory, no_grad, scope,
+    Tensor64, TensorBase, checkpoint, enable_grad, grad, grad_with, jvp, memory, no_grad, scope,
 };
 use wengert_check::gradcheck;
 
@@ -572,4 +573,23 @@ fn anomaly_mode_names_the_function() {
     let backward = Script::new(|_, g| Some(g * f64::INFINITY));
     let error = wengert::try_detect_anomaly(|| backward.apply(x).sum().backward()).unwrap_err();
     assert!(error.to_string().contains("the derivative of `Script` with respect to operand 0"), "{error}");
+}
+
+#[test]
+fn jacobians_and_hessians_pass_through_functions_and_checkpoints() {
+    for case in alike() {
+        scope(|| {
+            let (x, ordinary) = (operands(&case, 0.2), case.ordinary);
+            let kept = move |x: &[T]| checkpoint(move |x: Vec<T>| ordinary(&x), x.to_vec());
+            let of = |f: &dyn Fn(&[T]) -> T| {
+                let mut found = jacrev(|x: Vec<T>| f(&x), x.clone());
+                found.extend(jacfwd(|x: Vec<T>| f(&x), x.clone()));
+                found.extend(hessian(|x: Vec<T>| f(&x).square().sum(), x.clone()).concat());
+                found
+            };
+            let expected = of(&ordinary);
+            assert_close(case.name, &of(&case.custom), &expected);
+            assert_close(case.name, &of(&kept), &expected);
+        });
+    }
 }
