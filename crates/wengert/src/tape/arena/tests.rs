@@ -214,3 +214,40 @@ fn an_adopted_level_lives_as_long_as_its_new_owner() {
         assert!(panics(|| _ = arena.read::<f32>(outlived)), "debug builds notice what outlived its owner");
     }
 }
+
+#[test]
+fn a_suspended_level_keeps_its_blocks() {
+    let filled = |arena: &Arena, value: f32| {
+        let mut fresh = arena.alloc::<f32>(5000, 0).expect("memory");
+        fresh.slice().fill(value);
+        fresh.publish()
+    };
+    let is = |arena: &Arena, block, value: f32| arena.read::<f32>(block).iter().all(|&x| x == value);
+    let mut arena = Arena::new();
+    let round = |arena: &mut Arena| {
+        // A sweep of two levels, a hook with two of its own, in which a sweep has a hook in turn.
+        (arena.enter(), arena.enter());
+        let outer = filled(arena, 1.0);
+        arena.suspend(2);
+        assert!(!cfg!(debug_assertions) || panics(|| _ = arena.read::<f32>(outer)), "out of reach");
+        let kept = filled(arena, 2.0);
+        (arena.enter(), arena.enter());
+        let inner = filled(arena, 3.0);
+        arena.suspend(1);
+        arena.trim();
+        arena.enter();
+        filled(arena, 4.0);
+        arena.leave();
+        arena.resume(1);
+        assert!(is(arena, inner, 3.0) && is(arena, kept, 2.0));
+        arena.suspend(1);
+        arena.abandon(1);
+        (arena.leave(), arena.resume(2));
+        assert!(is(arena, outer, 1.0) && is(arena, kept, 2.0));
+        (arena.leave(), arena.leave(), arena.clear());
+        (arena.depth(), arena.used(), arena.levels.len())
+    };
+    let first = round(&mut arena);
+    assert_eq!((first.0, first.1), (0, 0));
+    assert!((0..20).all(|_| round(&mut arena) == first), "levels are used again");
+}
