@@ -2,6 +2,7 @@
 
 mod bad;
 mod memory;
+mod reference;
 
 use wengert::func::{
     JacobianOptions, Tree, grad, hessian, hessian_with, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad,
