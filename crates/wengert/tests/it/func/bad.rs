@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wengert::func::{
-    Pullback, try_grad, try_hvp, try_jvp, try_linearize, try_value_and_grad, try_value_and_grad_aux, try_vjp, vjp,
+    JacobianOptions, Pullback, try_grad, try_hvp, try_jvp, try_linearize, try_value_and_grad, try_value_and_grad_aux,
+    try_vjp, vjp,
 };
 use wengert::{Error, ErrorKind, GradOptions, Tensor, Tensor64, func, grad_with, memory, no_grad, scope};
 
@@ -41,6 +42,33 @@ const CALLS: &[(Call, &str)] = &[
     (
         |_, _| try_linearize(|x: [Vec<Tensor64>; 1]| x, [vec![]]).map(drop),
         "linearize: there is nothing to differentiate with respect to: the inputs contain no tensor",
+    ),
+    (
+        |_, _| func::try_jacrev(|x: Vec<Tensor64>| x, vec![]).map(drop),
+        "jacrev: there is nothing to differentiate with respect to: the inputs contain no tensor",
+    ),
+    (
+        |x, _| func::jacfwd_with(|x| x, x, JacobianOptions { chunk: Some(0) }).map(drop),
+        "jacfwd: `chunk` is 0; give 1 or more",
+    ),
+    (
+        |x, _| func::try_jacrev(|x: Tensor64| x.expand([1, 1, 1, 2, 3]), x.reshape([1, 1, 1, 3])).map(drop),
+        "jacrev: the Jacobian of an output of shape [1, 1, 1, 2, 3] by an input of shape [1, 1, 1, 3] would have 9 dimensions; at most 8 \
+         fit: flatten them",
+    ),
+    (
+        |x, _| {
+            let f = |x: Tensor64| x.reshape([1, 1, 1, 1, 1, 1, 1, 3]).square().reshape(3);
+            // By default such a function goes row by row.
+            assert_eq!(func::try_jacrev(f, x)?.shape(), [3, 3]);
+            func::jacrev_with(f, x, JacobianOptions { chunk: Some(2) }).map(drop)
+        },
+        "jacobian: a tensor of shape [1, 1, 1, 1, 1, 1, 1, 3] has no room for a leading dimension of seeds; use `chunk: Some(1)`, which \
+         needs none",
+    ),
+    (
+        |x, _| func::try_hessian(|x| x * 2.0, x).map(drop),
+        "grad: the function must give a single element, and it gave shape [3]; reduce it, or use `jacrev` or `vjp`",
     ),
     (
         |x, v| try_jvp(|x| x, x, v).map(drop),
@@ -184,4 +212,14 @@ fn panics_in_the_function_leave_the_tape_usable() {
         assert!(wengert::is_grad_enabled());
     }
     assert_eq!(func::grad(|x| (x * w).sum(), w).to_vec(), point().to_vec());
+}
+
+#[test]
+fn jacobians_of_nothing_and_by_what_is_not_used_have_their_shapes() {
+    let x = point();
+    assert_eq!(func::jacrev(|x: Tensor64| x.narrow(0, 0, 0), x).shape(), [0, 3]);
+    assert_eq!(func::jacfwd(|x: Tensor64| x * x, Tensor64::zeros([0])).shape(), [0, 0]);
+    for j in [func::jacrev(|_| point(), x), func::jacfwd(|_| point(), x)] {
+        assert_eq!((j.shape(), j.to_vec()), ([3, 3][..].iter().copied().collect(), vec![0.0; 9]));
+    }
 }
