@@ -226,12 +226,14 @@ fn a_suspended_level_keeps_its_blocks() {
     let mut arena = Arena::new();
     let round = |arena: &mut Arena| {
         // A sweep of two levels, a hook with two of its own, in which a sweep has a hook in turn.
-        (arena.enter(), arena.enter());
+        arena.enter();
+        arena.enter();
         let outer = filled(arena, 1.0);
         arena.suspend(2);
         assert!(!cfg!(debug_assertions) || panics(|| _ = arena.read::<f32>(outer)), "out of reach");
         let kept = filled(arena, 2.0);
-        (arena.enter(), arena.enter());
+        arena.enter();
+        arena.enter();
         let inner = filled(arena, 3.0);
         arena.suspend(1);
         arena.trim();
@@ -242,9 +244,12 @@ fn a_suspended_level_keeps_its_blocks() {
         assert!(is(arena, inner, 3.0) && is(arena, kept, 2.0));
         arena.suspend(1);
         arena.abandon(1);
-        (arena.leave(), arena.resume(2));
+        arena.leave();
+        arena.resume(2);
         assert!(is(arena, outer, 1.0) && is(arena, kept, 2.0));
-        (arena.leave(), arena.leave(), arena.clear());
+        arena.leave();
+        arena.leave();
+        arena.clear();
         (arena.depth(), arena.used(), arena.levels.len())
     };
     let first = round(&mut arena);
