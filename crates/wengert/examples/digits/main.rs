@@ -6,7 +6,8 @@
 //!
 //! Writes the loss curve and the misclassified test digits as PNG, and prints the test accuracy last.
 
-mod data;
+#[path = "../common/mod.rs"]
+mod common;
 mod model;
 mod options;
 mod picture;
@@ -18,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use wengert::{IndexTensor, manual_seed, no_grad, scope};
 use wengert_optim::{Adam, CosineAnnealingLr, Schedule};
 
-use crate::data::Digits;
+use crate::common::digits::Digits;
 use crate::model::Model;
 use crate::options::Options;
 
@@ -34,7 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let predictions = predict(&model, &test);
     let wrong: Vec<usize> = (0..test.len()).filter(|&i| predictions[i] != test.labels[i]).collect();
-    std::fs::create_dir_all(&options.out)?;
     let (curve, sheet) = (options.out.join("loss.png"), options.out.join("misclassified.png"));
     picture::loss_curve(&losses).write(&curve)?;
     picture::sheet(&test, &predictions, &wrong).write(&sheet)?;
