@@ -15,13 +15,13 @@ pub const ORANGE: Colour = [225, 130, 20];
 pub const RED: Colour = [200, 40, 40];
 
 /// The characters of the font; small letters are drawn as capitals.
-const CHARACTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.,-+=/()";
+const CHARACTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.,-+=/():";
 /// Each character in 3 x 5 dots: an octal digit a row.
-const DOTS: [u16; 44] = [
+const DOTS: [u16; 45] = [
     0o75557, 0o26227, 0o71747, 0o71717, 0o55711, 0o74717, 0o74757, 0o71122, 0o75757, 0o75717, 0o25755, 0o65656,
     0o34443, 0o65556, 0o74647, 0o74644, 0o34553, 0o55755, 0o72227, 0o11152, 0o55655, 0o44447, 0o57755, 0o65555,
     0o25552, 0o65644, 0o25573, 0o65655, 0o34216, 0o72222, 0o55557, 0o55552, 0o55775, 0o55255, 0o55222, 0o71247,
-    0o00002, 0o00024, 0o00700, 0o02720, 0o07070, 0o11244, 0o12221, 0o42224,
+    0o00002, 0o00024, 0o00700, 0o02720, 0o07070, 0o11244, 0o12221, 0o42224, 0o02020,
 ];
 /// The size of a dot of the font, in pixels.
 const DOT: usize = 2;
