@@ -269,12 +269,22 @@ impl Tape {
     /// something to say about it.
     #[inline]
     pub fn push_number<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
-        let (index, scope, meta) = (self.len(), self.scope_id(), self.rank0?);
-        let entry = Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b);
-        if !self.has_room() || trace::is_on() && self.trace_slow(&entry).is_err() {
+        if !self.has_room() {
             return None;
         }
-        self.entries.push(entry);
+        if trace::is_on() {
+            return self.push_number_slow(op, flags, a, b, value);
+        }
+        let (index, scope, meta) = (self.len(), self.scope_id(), self.rank0?);
+        // No reference to the entry may be taken here: it goes to the list from registers, and half as fast from the stack.
+        self.entries.push(Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b));
+        Some(Handle { scope, index })
+    }
+
+    #[cold]
+    fn push_number_slow<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
+        let (scope, meta) = (self.scope_id(), self.rank0?);
+        let index = self.push(Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b)).ok()?;
         Some(Handle { scope, index })
     }
 

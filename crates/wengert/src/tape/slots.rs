@@ -157,7 +157,10 @@ impl Tape {
             return Ok(Some(shown));
         }
         let storage = self.slot_storage::<E>(slot)?;
-        let meta = self.arena.put(Meta::plain(Layout::contiguous(self.layout(index).shape())))?;
+        let meta = match self.layout(index).rank() {
+            0 => self.rank0()?,
+            _ => self.arena.put(Meta::plain(Layout::contiguous(self.layout(index).shape())))?,
+        };
         let (scope, value) = (self.scope_id(), Value::<E>::Block(storage));
         let shown = self.push(Entry::new(scope, Op::Leaf, Flags::default(), value, meta))?;
         // Whoever shows the buffer owns it until its scope ends; the stamp starts anew with its index.

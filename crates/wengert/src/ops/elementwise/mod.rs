@@ -86,11 +86,12 @@ numbers!(f32 f64 i32);
 #[inline]
 #[track_caller]
 pub(crate) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Result<TensorBase<E>> {
-    let _line = trace::note();
-    match scalar::unary(op, a) {
-        Some(value) => Ok(value),
-        None => record(op, &[Operand::Tensor(a)]),
+    if !trace::is_on()
+        && let Some(value) = scalar::unary(op, a)
+    {
+        return Ok(value);
     }
+    general(op, &[Operand::Tensor(a)])
 }
 
 #[inline]
@@ -100,11 +101,12 @@ pub(crate) fn binary<E: FloatElement>(
     a: impl IntoOperand<E>,
     b: impl IntoOperand<E>,
 ) -> Result<TensorBase<E>> {
-    let _line = trace::note();
-    match scalar::binary(op, a, b) {
-        Some(value) => Ok(value),
-        None => record(op, &[a.operand(), b.operand()]),
+    if !trace::is_on()
+        && let Some(value) = scalar::binary(op, a, b)
+    {
+        return Ok(value);
     }
+    general(op, &[a.operand(), b.operand()])
 }
 
 /// As [`binary`], of the row `F`; for operators, which are worth an instance each.
@@ -114,11 +116,30 @@ pub(crate) fn binary_of<F: Formula, E: FloatElement>(
     a: impl IntoOperand<E>,
     b: impl IntoOperand<E>,
 ) -> Result<TensorBase<E>> {
-    let _line = trace::note();
-    match scalar::binary_of::<F, E, _, _>(a, b) {
-        Some(value) => Ok(value),
-        None => record(F::OP, &[a.operand(), b.operand()]),
+    if !trace::is_on()
+        && let Some(value) = scalar::binary_of::<F, E, _, _>(a, b)
+    {
+        return Ok(value);
     }
+    general(F::OP, &[a.operand(), b.operand()])
+}
+
+/// Records what is not a plain number, and all while lines are noted.
+#[inline(never)]
+#[track_caller]
+fn general<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) -> Result<TensorBase<E>> {
+    if trace::is_on() {
+        let _line = trace::note();
+        let number = match *operands {
+            [Operand::Tensor(a)] => scalar::unary(op, a),
+            [a, b] => scalar::binary(op, a, b),
+            _ => None,
+        };
+        if let Some(number) = number {
+            return Ok(number);
+        }
+    }
+    record(op, operands)
 }
 
 #[track_caller]
