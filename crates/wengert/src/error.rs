@@ -102,13 +102,15 @@ fn panic_slow(error: &Error) -> ! {
 ///     impl[E: FloatElement] TensorBase<E> {
 ///         /// Doc of both.
 ///         pub fn tanh | try_tanh(self) -> TensorBase<E> { record(..) }   // the body gives a Result
+///         pub fn item | try_item(self) -> E where Some = { self.number() } { .. }   // a short cut, tried first
 ///     }
 /// }
 /// ```
 macro_rules! twins {
     (impl[$($generics:tt)*] $ty:ty { $(
         $(#[$doc:meta])*
-        pub fn $name:ident | $try_name:ident $(<$($g:ident : $bound:path),+>)? ($self:ident $(, $arg:ident : $argty:ty)* $(,)?) -> $ret:ty $body:block
+        pub fn $name:ident | $try_name:ident $(<$($g:ident : $bound:path),+>)? ($self:ident $(, $arg:ident : $argty:ty)* $(,)?) -> $ret:ty
+            $(where Some = $short:block)? $body:block
     )* }) => {
         impl<$($generics)*> $ty { $(
             $(#[$doc])*
@@ -127,6 +129,9 @@ macro_rules! twins {
             /// Operands that do not fit, named with the operation and the remedy; a stale handle.
             #[track_caller]
             pub fn $try_name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $crate::Result<$ret> {
+                $(if let Some(done) = $short {
+                    return Ok(done);
+                })?
                 let _line = $crate::trace::note();
                 $crate::tape::all_or_nothing(move || $body)
             }

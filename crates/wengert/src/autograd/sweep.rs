@@ -463,21 +463,31 @@ impl Drop for Sweep {
     }
 }
 
+/// A number as a leaf.
+fn push_number<E: FloatElement>(tape: &mut Tape, number: E) -> Result<Handle> {
+    match tape.push_number_leaf(number) {
+        Some(handle) => Ok(handle),
+        None => {
+            let index = tape.push_leaf(&[], |out: &mut [E]| out[0] = number)?;
+            Ok(tape.handle(index))
+        }
+    }
+}
+
 /// A captured gradient as a tensor of the caller's scope.
 fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
     let dtype = tape.entry(index).dtype();
-    let shown = match (adjoint, dtype) {
-        (None | Some(Adjoint::None), _) => return Ok(None),
-        (Some(Adjoint::Tensor(handle)), _) => return Ok(Some(handle)),
-        (Some(Adjoint::Number(number)), DType::F32) => tape.push_leaf(&[], |out: &mut [f32]| out[0] = number as f32)?,
-        (Some(Adjoint::Number(number)), _) => tape.push_leaf(&[], |out: &mut [f64]| out[0] = number)?,
+    match (adjoint, dtype) {
+        (None | Some(Adjoint::None), _) => Ok(None),
+        (Some(Adjoint::Tensor(handle)), _) => Ok(Some(handle)),
+        (Some(Adjoint::Number(number)), DType::F32) => push_number(tape, number as f32).map(Some),
+        (Some(Adjoint::Number(number)), _) => push_number(tape, number).map(Some),
         (Some(Adjoint::Block(block)), _) => {
             tape.arena.set_base(block, tape.len());
             let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };
-            return Ok(Some(show(tape, index, block)?));
+            show(tape, index, block).map(Some)
         }
-    };
-    Ok(Some(tape.handle(shown)))
+    }
 }
 
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.

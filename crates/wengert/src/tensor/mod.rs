@@ -169,7 +169,9 @@ twins! {
         ///
         /// # Errors
         /// A tensor that was computed under derivatives requires a gradient already, and can't stop to.
-        pub fn requires_grad_ | try_requires_grad_(self, requires_grad: bool) -> TensorBase<E> {
+        pub fn requires_grad_ | try_requires_grad_(self, requires_grad: bool) -> TensorBase<E>
+            where Some = { self.set_number(requires_grad) }
+        {
             tape::with(|tape| {
                 let index = tape.resolve(self.handle())?;
                 let name = tape.name(tape.entry(index));
@@ -233,6 +235,21 @@ twins! {
                 Ok(self)
             })
         }
+    }
+}
+
+impl<E: FloatElement> TensorBase<E> {
+    /// Sets whether a leaf that is a number requires a gradient; `None` if it is something else.
+    #[inline]
+    fn set_number(self, requires_grad: bool) -> Option<Self> {
+        tape::with_free(|tape| {
+            let (index, entry) = tape.find(self.handle())?;
+            if entry.op != Op::Leaf || !entry.is_number::<E>() {
+                return None;
+            }
+            tape.entry_mut(index).flags.set(Flags::GRAD, requires_grad);
+            Some(self)
+        })
     }
 }
 

@@ -10,10 +10,7 @@ use crate::tape;
 twins! {
     impl[E: Element] TensorBase<E> {
         /// The value of a tensor of one element.
-        pub fn item | try_item(self) -> E {
-            if let Some(number) = self.number() {
-                return Ok(number);
-            }
+        pub fn item | try_item(self) -> E where Some = { self.number() } {
             tape::with(|tape| {
                 let index = tape.resolve(self.handle())?;
                 match tape.layout(index).numel() {
