@@ -10,6 +10,7 @@ mod hooks;
 mod inspect;
 mod number;
 mod places;
+mod programs;
 mod reduce;
 mod reference;
 mod samples;
