@@ -60,8 +60,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// Notes where a program's results differ.
 fn compare(found: &mut Vec<String>, what: &str, program: &str, got: f64, expected: f64, tolerance: f64) {
-    // Not as `>`, which NaN would pass.
-    if !((got - expected).abs() <= tolerance * (1.0 + expected.abs())) {
+    let error = (got - expected).abs() / (1.0 + expected.abs());
+    if error.is_nan() || error > tolerance {
         found.push(format!("{program}: {what} is {got} and should be {expected}"));
     }
 }
