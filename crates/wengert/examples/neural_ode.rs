@@ -143,7 +143,7 @@ fn distance(a: Weights, b: Weights) -> f64 {
 }
 
 fn train(observations: &Observations, weights: Weights) {
-    let mut adam = Adam::new(weights, 0.02);
+    let mut adam = Adam::new(weights, 0.05);
     let mut schedule = CosineAnnealingLr::new(EPOCHS).attach(&mut adam);
     for epoch in 1..=EPOCHS {
         let loss = scope(|| {

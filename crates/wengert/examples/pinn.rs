@@ -26,7 +26,7 @@ use crate::common::picture::{BLUE, GREEN, ORANGE, Picture, RED, shade};
 const VISCOSITY: f32 = 0.01;
 /// Neurons of a hidden layer.
 const WIDTH: usize = 32;
-const STEPS: u64 = 4000;
+const STEPS: u64 = 6000;
 /// Points of the equation in a step, and points of the initial line and of both ends.
 const INSIDE: usize = 384;
 const EDGE: usize = 64;

@@ -15,7 +15,7 @@
 //! Each runs the function in a scope of its own, so that nothing of it stays on the tape but the results. They nest in each
 //! other, in scopes and in code that is differentiated by [`crate::TensorBase::backward`]: where a result has to be
 //! differentiable by what surrounds it, because the point or a captured tensor is being differentiated there, it is recorded
-//! there. Inside of [`crate::no_grad`] it is not.
+//! there. Inside of [`crate::no_grad`] it is not: for the plain gradient at leaves that require one, that saves memory.
 //!
 //! A [`crate::scope`] *inside* of the function cuts derivatives, as it does everywhere: what leaves it is a leaf.
 
