@@ -1,6 +1,8 @@
 //! What survives the end of a scope.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash};
 
 use super::{Entry, Flags, Frame, Handle, Meta, Tape, Value, with, with_forgetting};
 use crate::element::{DType, Element};
@@ -245,6 +247,23 @@ impl<T: Escape, const N: usize> Escape for [T; N] {
 impl<T: Escape> Escape for Vec<T> {
     fn escape(self, exit: &mut ScopeExit) -> Self {
         self.into_iter().map(|value| value.escape(exit)).collect()
+    }
+}
+impl<T: Escape> Escape for VecDeque<T> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.into_iter().map(|value| value.escape(exit)).collect()
+    }
+}
+/// The values; keys can't be tensors.
+impl<K: Eq + Hash, T: Escape, S: BuildHasher + Default> Escape for HashMap<K, T, S> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.into_iter().map(|(key, value)| (key, value.escape(exit))).collect()
+    }
+}
+/// The values; keys can't be tensors.
+impl<K: Ord, T: Escape> Escape for BTreeMap<K, T> {
+    fn escape(self, exit: &mut ScopeExit) -> Self {
+        self.into_iter().map(|(key, value)| (key, value.escape(exit))).collect()
     }
 }
 impl<T: Escape> Escape for Box<T> {
