@@ -28,7 +28,8 @@ fn fail(x: Tensor) -> Tensor {
 fn a_panic_in_user_code_restores_the_scope_and_its_mode() {
     let w = Tensor::new([1.0, 2.0]).requires_grad_(true);
     w.sum().backward();
-    let rows: &[(&str, fn(Tensor))] = &[
+    type Row = (&'static str, fn(Tensor));
+    let rows: &[Row] = &[
         ("scope", |w| _ = scope(|| fail(w * 2.0))),
         ("scopes", |w| scope(|| scope(|| _ = scope(|| fail(w * 2.0))))),
         ("no_grad", |w| _ = no_grad(|| fail(w * 2.0))),
@@ -192,10 +193,10 @@ fn tensors_escape_in_every_container() {
     check(|x| VecDeque::from([x]), |x| x[0]);
     check(|x| HashMap::from([("x", x)]), |x| x["x"]);
     check(|x| BTreeMap::from([(Duration::ZERO, x)]), |x| x[&Duration::ZERO]);
-    check(|x| Box::new(x), |x| *x);
+    check(Box::new, |x| *x);
     check(Some, |x| x.expect("some"));
     check(Ok::<Tensor, wengert::Error>, |x| x.expect("ok"));
-    check(|x| Err::<std::io::Error, _>(x), |x| x.expect_err("err"));
+    check(Err::<std::io::Error, _>, |x| x.expect_err("err"));
     check(|x| vec![Some((Box::new([x]), x.shape()))], |x| x[0].as_ref().expect("some").0[0]);
 }
 
