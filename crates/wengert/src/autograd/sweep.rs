@@ -26,7 +26,7 @@ use wengert_kernels::strided::pack;
 
 use self::boundary::Boundary;
 use super::Backward;
-use super::wanted::Wanted;
+use super::wanted::{Wanted, own_gradient};
 use super::watch::Watch;
 use crate::anomaly;
 use crate::custom;
@@ -460,33 +460,6 @@ impl Drop for Sweep {
         lists.free.clear();
         // An error means that the thread is ending, and the lists with it.
         let _ = LISTS.try_with(|kept| kept.set(lists));
-    }
-}
-
-/// A number as a leaf.
-fn push_number<E: FloatElement>(tape: &mut Tape, number: E) -> Result<Handle> {
-    match tape.push_number_leaf(number) {
-        Some(handle) => Ok(handle),
-        None => {
-            let index = tape.push_leaf(&[], |out: &mut [E]| out[0] = number)?;
-            Ok(tape.handle(index))
-        }
-    }
-}
-
-/// A captured gradient as a tensor of the caller's scope.
-fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
-    let dtype = tape.entry(index).dtype();
-    match (adjoint, dtype) {
-        (None | Some(Adjoint::None), _) => Ok(None),
-        (Some(Adjoint::Tensor(handle)), _) => Ok(Some(handle)),
-        (Some(Adjoint::Number(number)), DType::F32) => push_number(tape, number as f32).map(Some),
-        (Some(Adjoint::Number(number)), _) => push_number(tape, number).map(Some),
-        (Some(Adjoint::Block(block)), _) => {
-            tape.arena.set_base(block, tape.len());
-            let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };
-            show(tape, index, block).map(Some)
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::sweep::Adjoint;
+use super::sweep::{Adjoint, show_block};
+use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::tape::{Flags, Handle, Tape};
 
@@ -97,5 +98,32 @@ impl Wanted {
         let reach = self.reach.as_ref().expect("made before a rule runs");
         let place = entry.checked_sub(self.lowest());
         place.is_some_and(|place| reach.get(place as usize).is_some_and(|&reached| reached))
+    }
+}
+
+/// A number as a leaf.
+fn push_number<E: FloatElement>(tape: &mut Tape, number: E) -> Result<Handle> {
+    match tape.push_number_leaf(number) {
+        Some(handle) => Ok(handle),
+        None => {
+            let index = tape.push_leaf(&[], |out: &mut [E]| out[0] = number)?;
+            Ok(tape.handle(index))
+        }
+    }
+}
+
+/// A captured gradient as a tensor of the caller's scope.
+pub(super) fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
+    let dtype = tape.entry(index).dtype();
+    match (adjoint, dtype) {
+        (None | Some(Adjoint::None), _) => Ok(None),
+        (Some(Adjoint::Tensor(handle)), _) => Ok(Some(handle)),
+        (Some(Adjoint::Number(number)), DType::F32) => push_number(tape, number as f32).map(Some),
+        (Some(Adjoint::Number(number)), _) => push_number(tape, number).map(Some),
+        (Some(Adjoint::Block(block)), _) => {
+            tape.arena.set_base(block, tape.len());
+            let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };
+            show(tape, index, block).map(Some)
+        }
     }
 }

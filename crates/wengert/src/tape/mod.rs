@@ -25,12 +25,13 @@ pub(crate) mod scope;
 mod slots;
 pub(crate) mod stats;
 mod suspend;
+mod values;
 mod versions;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use self::arena::{Arena, Payload, Ref, Storage};
+use self::arena::{Arena, Ref, Storage};
 pub use self::dot::to_dot;
 pub use self::dump::dump;
 pub(crate) use self::entry::{Entry, Flags, Meta, Value};
@@ -49,7 +50,7 @@ pub(crate) use self::suspend::Suspended;
 use self::versions::Version;
 use crate::anomaly;
 pub use crate::autograd::Segment;
-use crate::element::{DType, Element};
+use crate::element::DType;
 use crate::error::{Result, error};
 use crate::ops::Op;
 use crate::shape::Layout;
@@ -259,41 +260,6 @@ impl Tape {
         self.lines.get(index as usize).copied().flatten()
     }
 
-    /// Whether the next entry takes no new memory.
-    #[inline]
-    pub fn has_room(&self) -> bool {
-        self.entries.len() < self.entries.capacity() && self.rank0.is_some()
-    }
-
-    /// Appends a number that is kept in its entry; `None` if that takes new memory ([`Self::has_room`]), or if there may be
-    /// something to say about it.
-    #[inline]
-    pub fn push_number<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
-        if !self.has_room() {
-            return None;
-        }
-        if trace::is_on() {
-            return self.push_number_slow(op, flags, a, b, value);
-        }
-        let (index, scope, meta) = (self.len(), self.scope_id(), self.rank0?);
-        // No reference to the entry may be taken here: it goes to the list from registers, and half as fast from the stack.
-        self.entries.push(Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b));
-        Some(Handle { scope, index })
-    }
-
-    #[cold]
-    fn push_number_slow<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
-        let (scope, meta) = (self.scope_id(), self.rank0?);
-        let index = self.push(Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b)).ok()?;
-        Some(Handle { scope, index })
-    }
-
-    /// As [`Self::push_number`], a leaf; `None` for masks too, which lie in blocks.
-    #[inline]
-    pub fn push_number_leaf<E: Element>(&mut self, value: E) -> Option<Handle> {
-        if Payload::holds::<E>() { self.push_number(Op::Leaf, Flags::default(), 0, 0, value) } else { None }
-    }
-
     /// Makes room for the next entry.
     ///
     /// # Errors
@@ -327,55 +293,6 @@ impl Tape {
 
     fn count_entries(&mut self) {
         self.arena.besides = self.entries.capacity() * size_of::<Entry>();
-    }
-
-    /// Appends a tensor without a history, or fails before anything changed.
-    pub fn push_leaf<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&mut [E])) -> Result<u32> {
-        self.push_leaf_of(shape, |_, out| fill(out))
-    }
-
-    /// As [`Self::push_leaf`], of values that are made from those of other entries.
-    pub fn push_leaf_of<E: Element>(&mut self, shape: &[usize], fill: impl FnOnce(&Self, &mut [E])) -> Result<u32> {
-        let (value, meta) = self.evaluate(&Layout::contiguous(shape), None, |tape, out| {
-            fill(tape, out);
-            Ok(())
-        })?;
-        self.push(Entry::new(self.scope_id(), Op::Leaf, Flags::default(), value, meta))
-    }
-
-    /// A new value of `layout`, which `fill` writes, and its meta: `meta` if the caller has one, else one without attributes.
-    pub fn evaluate<E: Element>(
-        &mut self,
-        layout: &Layout,
-        meta: Option<Ref<Meta>>,
-        fill: impl FnOnce(&Self, &mut [E]) -> Result<()>,
-    ) -> Result<(Value<E>, Ref<Meta>)> {
-        let (value, plain) = if Payload::holds::<E>() && layout.shape().is_empty() {
-            let mut number = E::default();
-            fill(self, std::slice::from_mut(&mut number))?;
-            (Value::Inline(number), Some(self.rank0()?))
-        } else {
-            let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len())?;
-            fill(self, fresh.slice())?;
-            (Value::Block(fresh.publish()), None)
-        };
-        match meta.or(plain) {
-            Some(meta) => Ok((value, meta)),
-            None => Ok((value, self.arena.put(Meta::plain(*layout))?)),
-        }
-    }
-
-    /// The meta of all values that are kept in their entries.
-    pub fn rank0(&mut self) -> Result<Ref<Meta>> {
-        match self.rank0 {
-            Some(meta) => Ok(meta),
-            None => {
-                // The thread's outermost level is never reset.
-                let meta = self.arena.put_at(0, Meta::plain(Layout::contiguous(&[])))?;
-                self.rank0 = Some(meta);
-                Ok(meta)
-            }
-        }
     }
 
     /// Keeps a number that an operation uses as an operand.
@@ -567,51 +484,6 @@ impl Tape {
     fn truncate(&mut self, len: u32) {
         self.entries.truncate(len as usize);
         self.lines.truncate(len as usize);
-    }
-
-    /// The elements of entry `index`'s block, from its first element on.
-    #[inline]
-    pub fn data<E: Element>(&self, index: u32) -> &[E] {
-        let entry = self.entry(index);
-        match entry.inline() {
-            Some(number) => number,
-            None => &self.elements(entry)[self.layout(index).offset()..],
-        }
-    }
-
-    /// All elements of the block that the entry's value lies in, or the value that is kept in it.
-    pub fn elements<'a, E: Element>(&'a self, entry: &'a Entry) -> &'a [E] {
-        match (entry.inline(), entry.block()) {
-            (Some(number), _) => number,
-            (None, Some(storage)) => self.arena.read(storage),
-            (None, None) => unreachable!("a value is inline or in a block"),
-        }
-    }
-
-    /// The block of entry `index`; a value that was kept in the entry moves to one.
-    pub fn block(&mut self, index: u32) -> Result<Storage> {
-        let entry = *self.entry(index);
-        match (entry.block(), entry.dtype()) {
-            (Some(storage), _) => Ok(storage),
-            (None, DType::F32) => self.move_out::<f32>(index, &entry),
-            (None, DType::F64) => self.move_out::<f64>(index, &entry),
-            (None, DType::I64) => self.move_out::<i64>(index, &entry),
-            (None, DType::Bool) => unreachable!("masks lie in blocks"),
-        }
-    }
-
-    #[cold]
-    fn move_out<E: Element>(&mut self, index: u32, entry: &Entry) -> Result<Storage> {
-        let mut fresh = self.arena.alloc_at::<E>(self.level_of(index), 1, index)?;
-        fresh.slice().copy_from_slice(entry.inline().expect("an inline value"));
-        let storage = fresh.publish();
-        self.entry_mut(index).settle(storage);
-        Ok(storage)
-    }
-
-    /// The entry that owns the memory of entry `index`.
-    pub fn base(&self, index: u32) -> u32 {
-        self.entry(index).block().map_or(index, |storage| self.arena.base(storage))
     }
 }
 
