@@ -154,6 +154,7 @@ pub fn vjp<X: Tree, Y: Tree>(f: impl FnOnce(X) -> Y, x: X) -> (Y, Pullback<X, Y>
 pub fn try_vjp<X: Tree, Y: Tree>(f: impl FnOnce(X) -> Y, x: X) -> Result<(Y, Pullback<X, Y>)> {
     let (transform, tracked) = Transform::open("vjp", &x)?;
     let y = f(tracked);
+    let _line = trace::note();
     let outputs = leaves(&y);
     check_alive(&outputs)?;
     let flows_on = transform.flows_on(&[])?;

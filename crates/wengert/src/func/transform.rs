@@ -9,6 +9,7 @@ use crate::error::{Result, error};
 use crate::is_grad_enabled;
 use crate::tape::{Escape, Scope, ScopeExit, with};
 use crate::tensor::TensorBase;
+use crate::trace;
 
 /// A function that is being differentiated, in a scope of its own.
 pub(super) struct Transform {
@@ -26,7 +27,9 @@ impl Transform {
     ///
     /// # Errors
     /// There is no input, or one is stale.
+    #[track_caller]
     pub fn open<X: Tree>(op: &str, x: &X) -> Result<(Self, X)> {
+        let _line = trace::note();
         let given = leaves(x);
         if given.is_empty() {
             return Err(error!(
