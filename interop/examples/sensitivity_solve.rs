@@ -20,6 +20,10 @@ use wengert::{Tensor64, scope};
 
 use self::picture::Picture;
 
+#[allow(dead_code, reason = "what other examples draw")]
+#[path = "../../crates/wengert/examples/common/picture.rs"]
+mod picture;
+
 /// Young's modulus of steel, in N/m².
 const MODULUS: f64 = 2.1e11;
 /// Length of a bay and height of the truss, in m.
@@ -212,61 +216,4 @@ fn draw(truss: &Truss, parameters: &[f64], gradient: &[f64]) -> Picture {
         picture.line((x - 20.0, y + 27.0), (x + 20.0, y + 27.0), 3.0, [40, 40, 40]);
     }
     picture
-}
-
-mod picture {
-    //! Smooth lines on white.
-
-    use std::error::Error;
-    use std::fs::File;
-    use std::io::BufWriter;
-    use std::path::Path;
-
-    /// An image of 8-bit colours.
-    pub struct Picture {
-        width: usize,
-        height: usize,
-        pixels: Vec<[u8; 3]>,
-    }
-
-    impl Picture {
-        pub fn new(width: usize, height: usize) -> Self {
-            Self { width, height, pixels: vec![[255; 3]; width * height] }
-        }
-
-        pub fn disc(&mut self, centre: (f64, f64), radius: f64, colour: [u8; 3]) {
-            self.line(centre, centre, 2.0 * radius, colour);
-        }
-
-        /// A line with round ends: each pixel is covered by how far its centre lies inside.
-        pub fn line(&mut self, from: (f64, f64), to: (f64, f64), thickness: f64, colour: [u8; 3]) {
-            let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-            let square = (dx * dx + dy * dy).max(1e-12);
-            let range = |a: f64, b: f64, limit: usize| {
-                let (low, high) = (a.min(b) - thickness, a.max(b) + thickness + 1.0);
-                (low.max(0.0) as usize).min(limit)..(high.max(0.0) as usize).min(limit)
-            };
-            for y in range(from.1, to.1, self.height) {
-                for x in range(from.0, to.0, self.width) {
-                    let (px, py) = (x as f64 + 0.5 - from.0, y as f64 + 0.5 - from.1);
-                    let t = ((px * dx + py * dy) / square).clamp(0.0, 1.0);
-                    let distance = (px - t * dx).hypot(py - t * dy);
-                    let cover = (thickness / 2.0 + 0.5 - distance).clamp(0.0, 1.0);
-                    let pixel = &mut self.pixels[y * self.width + x];
-                    for (old, new) in pixel.iter_mut().zip(colour) {
-                        *old = (f64::from(*old) * (1.0 - cover) + f64::from(new) * cover).round() as u8;
-                    }
-                }
-            }
-        }
-
-        /// Writes a PNG file.
-        pub fn write(&self, path: &Path) -> Result<(), Box<dyn Error>> {
-            let file = BufWriter::new(File::create(path)?);
-            let mut encoder = png::Encoder::new(file, self.width as u32, self.height as u32);
-            encoder.set_color(png::ColorType::Rgb);
-            encoder.set_depth(png::BitDepth::Eight);
-            Ok(encoder.write_header()?.write_image_data(self.pixels.as_flattened())?)
-        }
-    }
 }

@@ -1,7 +1,7 @@
 """Values of the elementary functions for the tests of wengert-kernels.
 
     python3 tools/reference/elementary.py 40 > crates/wengert-kernels/src/math/reference.txt
-    python3 tools/reference/elementary.py 5000 > /tmp/many.txt    # then test with ULP_TABLE=/tmp/many.txt
+    python3 tools/reference/elementary.py 5000 > many.txt    # then test with ULP_TABLE=$PWD/many.txt
 
 The argument is the number of samples per line of the table below. One result per line: name, arguments and the nearest
 f64, as hexadecimal bits, and how far beyond it the exact value lies, in 1/1000 of its last place. Needs mpmath.

@@ -271,7 +271,7 @@ pub(crate) fn is_finite(tape: &Tape, index: u32) -> bool {
 
 /// Whether all that an operation was given is finite.
 pub(crate) fn has_finite_operands(tape: &Tape, entry: &Entry) -> bool {
-    tape.operands_of(entry).iter().all(|&operand| is_finite(tape, operand))
+    tape.operands_of(entry).all(|operand| is_finite(tape, operand))
         && tape.numbers_of(entry).iter().all(|number| number.is_finite())
 }
 
@@ -295,7 +295,7 @@ fn operands_at(tape: &Tape, entry: &Entry, place: &[usize]) -> String {
             DType::I64 => None,
         }
     };
-    let Some(mut values) = tape.operands_of(entry).into_iter().map(at).collect::<Option<Vec<String>>>() else {
+    let Some(mut values) = tape.operands_of(entry).map(at).collect::<Option<Vec<String>>>() else {
         return String::new();
     };
     values.extend(tape.numbers_of(entry).iter().map(number_text));

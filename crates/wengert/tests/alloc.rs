@@ -1,69 +1,24 @@
 //! From the second step on, training allocates nothing: a binary of its own, because its allocator counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "common/counting.rs"]
+mod counting;
 
+use counting::allocations;
 use wengert::{IndexTensor, Scope, Tensor, Tensor64, memory, no_grad, scope};
 use wengert_optim::Adam;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// Whether to say where the next allocation comes from.
-    static TRACE: Cell<bool> = const { Cell::new(false) };
-}
-
-fn count() {
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-    if TRACE.try_with(|trace| trace.replace(false)).unwrap_or(false) {
-        let before = COUNT.get();
-        eprintln!("allocated at:\n{}", std::backtrace::Backtrace::force_capture());
-        COUNT.set(before);
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// Runs two steps, then 100 that must not allocate or reserve memory.
 fn check(mut step: impl FnMut()) {
     step();
     step();
-    let (before, reserved) = (COUNT.get(), memory::stats().reserved);
-    for _ in 0..100 {
-        TRACE.set(COUNT.get() == before);
-        step();
-    }
-    TRACE.set(false);
-    assert_eq!(COUNT.get() - before, 0, "allocations in 100 steps");
+    let reserved = memory::stats().reserved;
+    assert_eq!(allocations(|| (0..100).for_each(|_| step())), 0, "allocations in 100 steps");
     assert_eq!(memory::stats().reserved, reserved);
 }
 
 #[test]
 fn the_allocator_counts() {
-    let before = COUNT.get();
-    drop(std::hint::black_box(vec![1]));
-    assert_eq!(COUNT.get() - before, 1);
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1]))), 1);
 }
 
 /// Leaves of a network of two layers.

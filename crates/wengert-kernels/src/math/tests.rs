@@ -210,13 +210,13 @@ fn f32_functions_are_accurate() {
 }
 
 #[test]
-#[ignore = "minutes: every 101st f32"]
+#[ignore = "minutes: every 101st f32; run by `just ulp-f32`"]
 fn many_f32_arguments_are_accurate() {
     check_singles(101);
 }
 
 #[test]
-#[ignore = "an hour: every f32 there is"]
+#[ignore = "an hour: every f32 there is; run by `just ulp-f32`"]
 fn all_f32_arguments_are_accurate() {
     check_singles(1);
 }

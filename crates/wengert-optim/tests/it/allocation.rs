@@ -1,51 +1,13 @@
 //! Steps allocate nothing and leave nothing on the tape.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../../wengert/tests/common/counting.rs"]
+mod counting;
 
+use counting::allocations;
 use wengert::{Tensor, Tensor64, memory};
 use wengert_optim::{
     Adagrad, Adam, AdamW, Algorithm, CosineAnnealingLr, Optimizer, RmsProp, Schedule, Sgd, clip_grad_norm,
 };
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// Allocations of this thread while `f` runs.
-fn allocations(f: impl FnOnce()) -> usize {
-    let before = COUNT.get();
-    f();
-    COUNT.get() - before
-}
 
 /// Clips, steps and schedules 100 times after the second.
 fn check<E: wengert::FloatElement, A: Algorithm>(mut optimizer: Optimizer<E, A>) {

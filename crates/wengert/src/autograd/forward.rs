@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use super::many::tangents_of;
+use super::many::{add, tangents_of};
 use super::rule::{attrs, saved};
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
@@ -73,7 +73,6 @@ pub(crate) struct Forward<E> {
     element: PhantomData<E>,
 }
 
-#[allow(dead_code, reason = "structured operations that land next use all of it")]
 impl<E: FloatElement> Forward<E> {
     /// The entry, and its operands.
     pub fn place(&self) -> (u32, &[u32]) {
@@ -137,16 +136,12 @@ impl<E: FloatElement> Forward<E> {
 
     /// The sum of the terms, zeros of the value's shape if there is none.
     pub fn sum(&self, terms: impl IntoIterator<Item = Result<TensorBase<E>>>) -> Result<TensorBase<E>> {
-        let mut total: Option<TensorBase<E>> = None;
+        let mut total = None;
         for term in terms {
-            let term = term?;
-            total = Some(match total {
-                None => term,
-                Some(total) => total.try_add(term)?,
-            });
+            add(&mut total, term?)?;
         }
         match total {
-            Some(total) => Ok(total),
+            Some(total) => Ok(TensorBase::from_handle(total)),
             None => TensorBase::try_zeros(self.value_shape()?),
         }
     }
@@ -197,16 +192,12 @@ fn tangent_of<E: FloatElement>(
 
 fn elementwise_tangent<E: FloatElement>(cx: &Forward<E>, op: Elementwise) -> Result<Option<TensorBase<E>>> {
     let shape = cx.value_shape()?;
-    let mut total: Option<TensorBase<E>> = None;
+    let mut total = None;
     for (k, rule) in cx.moving(op)? {
         let along = cx.tangent(k).expect("an operand that moves").stretched(&shape)?;
-        let term = elementwise::recorded(cx.index, op, rule, along)?.stretched(&shape)?;
-        total = Some(match total {
-            None => term,
-            Some(total) => total.try_add(term)?,
-        });
+        add(&mut total, elementwise::recorded(cx.index, op, rule, along)?.stretched(&shape)?)?;
     }
-    Ok(total)
+    Ok(total.map(TensorBase::from_handle))
 }
 
 impl<E: FloatElement> Forward<E> {

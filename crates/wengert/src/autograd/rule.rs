@@ -39,7 +39,6 @@ impl Row {
     }
 }
 
-#[allow(dead_code, reason = "structured operations that land next use all of it")]
 impl<'a, E: FloatElement> Backward<'a, E> {
     pub fn new(sweep: &'a mut Sweep, index: u32, g: TensorBase<E>) -> Result<Self> {
         let operands = tape::with(|tape| Ok(tape.operands(index)))?;

@@ -389,8 +389,7 @@ impl Sweep {
                     return Ok(());
                 }
                 let (target, first) = self.target::<E>(tape, operand)?;
-                let value = tape.resolve(value.handle())?;
-                accumulate::<E>(tape, value, target, first)
+                accumulate::<E>(tape, index, target, first)
             });
         }
         let slot = &mut self.lists.adjoints[operand as usize];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sweep::{Adjoint, show_block};
-use crate::element::{DType, FloatElement};
+use crate::element::DType;
 use crate::error::Result;
 use crate::tape::{Flags, Handle, Tape};
 
@@ -63,34 +63,28 @@ impl Wanted {
         self.entries.last().map_or(u32::MAX, |&(entry, _)| entry)
     }
 
-    /// Notes which entries up to `top` have a wanted one below them, or are one.
+    /// Notes which entries up to `top` have a wanted one below them, or are one, unless that was done before.
     pub fn reach(&mut self, tape: &Tape, top: u32) {
-        if self.reach.is_some() {
-            return;
+        if self.reach.is_none() {
+            self.reach = Some(Vec::new());
+            self.reach_on(tape, self.lowest(), top + 1);
         }
-        let lowest = self.lowest();
-        let mut wanted = self.entries.iter().rev().map(|&(entry, _)| entry).peekable();
-        let mut reach: Vec<bool> = Vec::with_capacity((top + 1).saturating_sub(lowest) as usize);
-        for index in lowest..=top {
-            let mut here = false;
-            while wanted.next_if_eq(&index).is_some() {
-                here = true;
-            }
-            let below = |operand: u32| operand >= lowest && reach[(operand - lowest) as usize];
-            reach.push(here || tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, below));
-        }
-        self.reach = Some(reach);
     }
 
-    /// Notes it of the entries from `start` up to `end` too, which were recorded anew behind those noted before.
+    /// Notes it of the entries from `start` up to `end`, which may have been recorded anew behind those noted before.
     pub fn reach_on(&mut self, tape: &Tape, start: u32, end: u32) {
         let lowest = self.lowest();
-        let Some(reach) = self.reach.as_mut().filter(|_| lowest <= start) else { return };
+        let Some(reach) = self.reach.as_mut().filter(|_| lowest <= start && start < end) else { return };
         reach.resize((start - lowest) as usize, false);
+        reach.resize((end - lowest) as usize, false);
+        for &(wanted, _) in self.entries.iter().filter(|(entry, _)| (start..end).contains(entry)) {
+            reach[(wanted - lowest) as usize] = true;
+        }
         for index in start..end {
             let below = |operand: u32| operand >= lowest && reach[(operand - lowest) as usize];
-            let here = tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, below);
-            reach.push(here);
+            if tape.entry(index).flags.has(Flags::GRAD) && tape.any_operand(index, below) {
+                reach[(index - lowest) as usize] = true;
+            }
         }
     }
 
@@ -101,25 +95,16 @@ impl Wanted {
     }
 }
 
-/// A number as a leaf.
-fn push_number<E: FloatElement>(tape: &mut Tape, number: E) -> Result<Handle> {
-    match tape.push_number_leaf(number) {
-        Some(handle) => Ok(handle),
-        None => {
-            let index = tape.push_leaf(&[], |out: &mut [E]| out[0] = number)?;
-            Ok(tape.handle(index))
-        }
-    }
-}
-
 /// A captured gradient as a tensor of the caller's scope.
 pub(super) fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
     let dtype = tape.entry(index).dtype();
     match (adjoint, dtype) {
         (None | Some(Adjoint::None), _) => Ok(None),
         (Some(Adjoint::Tensor(handle)), _) => Ok(Some(handle)),
-        (Some(Adjoint::Number(number)), DType::F32) => push_number(tape, number as f32).map(Some),
-        (Some(Adjoint::Number(number)), _) => push_number(tape, number).map(Some),
+        (Some(Adjoint::Number(number)), dtype) => {
+            let index = tape.push_float(dtype, number)?;
+            Ok(Some(tape.handle(index)))
+        }
         (Some(Adjoint::Block(block)), _) => {
             tape.arena.set_base(block, tape.len());
             let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };

@@ -4,15 +4,15 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use super::jacobian::{gradient_or, or_zeros};
+use super::jacobian::gradient_or;
 use super::reverse::check_open;
-use super::transform::{Transform, check_alive};
+use super::transform::{Transform, check_alive, or_zeros};
 use super::tree::{Leaf, Leaves, Tree, check_alike, leaves, with_leaves};
 use crate::autograd;
 use crate::element::FloatElement;
 use crate::error::{Result, unwrap};
 use crate::is_grad_enabled;
-use crate::tape::{Handle, Scope, with};
+use crate::tape::{Scope, with};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -77,11 +77,7 @@ pub(super) fn push(
         inputs.iter().zip(directions).map(|(input, along)| (input.handle(), along.handle())).collect();
     let ends: SmallVec<[_; 4]> = outputs.iter().map(|output| output.handle()).collect();
     let found = autograd::push(start, &seeds, &ends, many)?;
-    let or_zeros = |(&y, found): (&Leaf, Option<Handle>)| match many {
-        Some(count) => or_zeros(y, found, count),
-        None => found.map_or_else(|| y.zeros(), |tangent| Ok(y.at(tangent))),
-    };
-    outputs.iter().zip(found).map(or_zeros).collect()
+    outputs.iter().zip(found).map(|(&y, found)| or_zeros(y, found, many)).collect()
 }
 
 /// The value of `f` at `x`, and a function that multiplies by its Jacobian there: as often as you like, while the current scope

@@ -6,14 +6,13 @@ use smallvec::SmallVec;
 
 use super::forward::push;
 use super::reverse::try_grad;
-use super::transform::{Transform, check_alive, pull};
+use super::transform::{Transform, check_alive, or_zeros, pull};
 use super::tree::{Leaf, Leaves, Tree, leaves, typed, with_leaves};
-use crate::autograd;
 use crate::element::{DType, FloatElement};
 use crate::error::{Result, error, unwrap};
 use crate::ops::movement::cat::try_cat;
 use crate::shape::{MAX_RANK, Shape};
-use crate::tape::{Handle, Scope, with};
+use crate::tape::{Scope, with};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -80,18 +79,7 @@ pub fn jacrev_with<X: Tree, Y: Tree>(f: impl FnOnce(X) -> Y, x: X, options: Jaco
     let inputs = &transform.inputs;
     check_ranks("jacrev", &outputs, inputs)?;
     let plan = Plan::new("jacrev", &outputs, transform.start, options)?;
-    let rows = plan.go(flows_on, inputs, |seeded, seeds, many| {
-        let Some(count) = many else { return pull(seeded, seeds, inputs, flows_on) };
-        let mut roots = SmallVec::<[_; 4]>::new();
-        for (output, seed) in seeded.iter().zip(seeds) {
-            if output.requires_grad()? {
-                roots.push((output.handle(), seed.handle()));
-            }
-        }
-        let wanted: SmallVec<[_; 4]> = inputs.iter().map(|input| input.handle()).collect();
-        let found = autograd::capture_many(&roots, &wanted, count, 0)?;
-        inputs.iter().zip(found).map(|(input, found)| or_zeros(*input, found, count)).collect()
-    })?;
+    let rows = plan.go(flows_on, inputs, |seeded, seeds, many| pull(seeded, seeds, inputs, flows_on, many))?;
     let mut parts = Leaves::new();
     for (output, range) in outputs.iter().zip(&plan.ranges) {
         for (input, rows) in inputs.iter().zip(&rows) {
@@ -254,14 +242,6 @@ fn blocks<X: Tree, Y: Tree>(y: &Y, x: &X, parts: &[Leaf]) -> Y::Of<X> {
     y.fill(&mut || with_leaves(x, rows.next().expect("a row for each output")))
 }
 
-/// Tangents or gradients of the shape of `leaf` with a leading dimension, if there are any.
-pub(super) fn or_zeros(leaf: Leaf, found: Option<Handle>, count: usize) -> Result<Leaf> {
-    match found {
-        Some(found) => Ok(leaf.at(found)),
-        None => Ok(typed!(leaf, x => Leaf::from(x.zeros_of(&joined(&[count], &x.try_shape()?))?))),
-    }
-}
-
 /// Which elements are seeded, and how many at once.
 struct Plan {
     seeded: Leaves,
@@ -326,7 +306,7 @@ impl Plan {
             });
         }
         let join = |(k, &like): (usize, &Leaf)| match &chunks[..] {
-            [] => or_zeros(like, None, 0),
+            [] => or_zeros(like, None, Some(0)),
             [one] => Ok(one[k]),
             _ => typed!(like, x => x.joined(chunks.iter().map(|chunk| chunk[k]))),
         };
@@ -340,10 +320,6 @@ fn unsqueezed(leaf: Leaf) -> Result<Leaf> {
 
 /// What a leaf's type is needed for.
 impl<E: FloatElement> TensorBase<E> {
-    fn zeros_of(self, shape: &Shape) -> Result<Self> {
-        Self::try_zeros(shape)
-    }
-
     /// Rows `rows` of the identity whose first row is `first`, each of this tensor's shape: along a leading dimension, or the only one.
     fn unit_rows(self, first: usize, rows: Range<usize>, leading: bool) -> Result<Self> {
         let shape = self.try_shape()?;

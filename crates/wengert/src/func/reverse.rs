@@ -120,7 +120,7 @@ fn gradient<X: Tree, E: FloatElement, A: Escape, const KEPT: usize>(
     let _line = trace::note();
     let seed = one(op, y)?;
     let flows_on = transform.flows_on(&[])?;
-    let mut results = pull(&[y.into()], &[seed], &transform.inputs, flows_on)?;
+    let mut results = pull(&[y.into()], &[seed], &transform.inputs, flows_on, None)?;
     results.extend([y.into(); KEPT]);
     let (results, aux) = transform.close(flows_on, results, aux)?;
     let (gradients, values) = results.split_at(results.len() - KEPT);
@@ -203,7 +203,7 @@ impl<X: Tree, Y: Tree> Pullback<X, Y> {
         for seed in &seeds {
             recorded |= seed.requires_grad()?;
         }
-        let gradients = pull(&self.outputs, &seeds, &self.inputs, recorded && is_grad_enabled())?;
+        let gradients = pull(&self.outputs, &seeds, &self.inputs, recorded && is_grad_enabled(), None)?;
         Ok(with_leaves(&self.x, &gradients))
     }
 }

@@ -3,11 +3,12 @@
 use smallvec::SmallVec;
 
 use super::tree::{Leaf, Leaves, Tree, leaves, typed, with_leaves};
-use crate::autograd::Sweep;
+use crate::autograd::{Sweep, capture_many};
 use crate::element::FloatElement;
 use crate::error::{Result, error};
 use crate::is_grad_enabled;
-use crate::tape::{Escape, Scope, ScopeExit, with};
+use crate::shape::Shape;
+use crate::tape::{Escape, Handle, Scope, ScopeExit, with};
 use crate::tensor::TensorBase;
 use crate::trace;
 
@@ -88,8 +89,15 @@ impl Escape for Results {
     }
 }
 
-/// The products of `seeds` with the derivatives of `outputs` by `inputs`: zeros where no path leads.
-pub(super) fn pull(outputs: &[Leaf], seeds: &[Leaf], inputs: &[Leaf], recorded: bool) -> Result<Leaves> {
+/// The products of `seeds` with the derivatives of `outputs` by `inputs`: zeros where no path leads. With `many`, each seed has a
+/// leading dimension of that length, and the current mode says whether the products are recorded.
+pub(super) fn pull(
+    outputs: &[Leaf],
+    seeds: &[Leaf],
+    inputs: &[Leaf],
+    recorded: bool,
+    many: Option<usize>,
+) -> Result<Leaves> {
     let mut roots = SmallVec::<[_; 4]>::new();
     for (output, seed) in outputs.iter().zip(seeds) {
         if output.requires_grad()? {
@@ -97,8 +105,29 @@ pub(super) fn pull(outputs: &[Leaf], seeds: &[Leaf], inputs: &[Leaf], recorded: 
         }
     }
     let wanted: SmallVec<[_; 4]> = inputs.iter().map(|input| input.handle()).collect();
-    let found = Sweep::capture(&roots, &wanted, recorded)?;
-    inputs.iter().zip(found).map(|(input, found)| found.map_or_else(|| input.zeros(), |g| Ok(input.at(g)))).collect()
+    let found = match many {
+        None => Sweep::capture(&roots, &wanted, recorded)?.into(),
+        Some(count) => capture_many(&roots, &wanted, count, 0)?,
+    };
+    inputs.iter().zip(found).map(|(&input, found)| or_zeros(input, found, many)).collect()
+}
+
+/// A tangent or gradient of the shape of `leaf`, zeros if there is none; with `many`, as many along a leading dimension.
+pub(super) fn or_zeros(leaf: Leaf, found: Option<Handle>, many: Option<usize>) -> Result<Leaf> {
+    match found {
+        Some(found) => Ok(leaf.at(found)),
+        None => typed!(leaf, x => {
+            let shape: Shape = many.into_iter().chain(x.try_shape()?.iter().copied()).collect();
+            Ok(Leaf::from(x.zeros_of(&shape)?))
+        }),
+    }
+}
+
+impl<E: FloatElement> TensorBase<E> {
+    /// Zeros of this tensor's type.
+    fn zeros_of(self, shape: &Shape) -> Result<Self> {
+        Self::try_zeros(shape)
+    }
 }
 
 /// The seed of a single element.

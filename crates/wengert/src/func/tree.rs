@@ -100,10 +100,6 @@ impl Leaf {
         typed!(self, x => x.try_shape())
     }
 
-    pub(super) fn zeros(self) -> Result<Self> {
-        Ok(typed!(self, x => Self::from(x.try_zeros_like()?)))
-    }
-
     pub(super) fn reshaped(self, shape: &Shape) -> Result<Self> {
         Ok(typed!(self, x => Self::from(x.try_reshape(shape)?)))
     }

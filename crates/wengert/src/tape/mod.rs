@@ -50,7 +50,6 @@ pub(crate) use self::suspend::Suspended;
 use self::versions::Version;
 use crate::anomaly;
 pub use crate::autograd::Segment;
-use crate::element::DType;
 use crate::error::{Result, error};
 use crate::ops::Op;
 use crate::shape::Layout;
@@ -309,27 +308,17 @@ impl Tape {
 
     /// The operands of entry `index` that are tensors.
     pub fn operands(&self, index: u32) -> smallvec::SmallVec<[u32; 4]> {
-        self.operands_of(self.entry(index))
+        self.operands_of(self.entry(index)).collect()
     }
 
-    /// As [`Self::operands`], of an entry that need not be on the tape yet.
-    pub fn operands_of(&self, entry: &Entry) -> smallvec::SmallVec<[u32; 4]> {
-        match entry.op {
-            Op::Leaf => smallvec::SmallVec::new(),
-            _ if entry.flags.has(Flags::LIST) => {
-                smallvec::SmallVec::from_slice(self.arena.get_list(self.arena.get(entry.meta).operands))
-            }
-            _ => {
-                let mut found = smallvec::SmallVec::new();
-                if !entry.flags.has(Flags::CONST_A) {
-                    found.push(entry.a);
-                }
-                if entry.op.is_binary() && !entry.flags.has(Flags::CONST_B) {
-                    found.push(entry.b);
-                }
-                found
-            }
-        }
+    /// The operands that are tensors of an entry, which need not be on the tape yet.
+    #[inline]
+    pub fn operands_of<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = u32> + 'a {
+        let (computed, listed) = (entry.op != Op::Leaf, entry.flags.has(Flags::LIST));
+        let list = if computed && listed { self.arena.get_list(self.arena.get(entry.meta).operands) } else { &[] };
+        let a = computed && !listed && !entry.flags.has(Flags::CONST_A);
+        let b = computed && !listed && entry.op.is_binary() && !entry.flags.has(Flags::CONST_B);
+        list.iter().copied().chain(a.then_some(entry.a)).chain(b.then_some(entry.b))
     }
 
     /// The operands of an entry that are numbers.
@@ -384,17 +373,7 @@ impl Tape {
 
     /// Whether `holds` is true of an operand of entry `index` that is a tensor.
     pub(crate) fn any_operand(&self, index: u32, holds: impl Fn(u32) -> bool) -> bool {
-        let entry = self.entry(index);
-        match entry.op {
-            Op::Leaf => false,
-            _ if entry.flags.has(Flags::LIST) => {
-                self.arena.get_list(self.meta(index).operands).iter().any(|&operand| holds(operand))
-            }
-            op => {
-                (!entry.flags.has(Flags::CONST_A) && holds(entry.a))
-                    || (op.is_binary() && !entry.flags.has(Flags::CONST_B) && holds(entry.b))
-            }
-        }
+        self.operands_of(self.entry(index)).any(holds)
     }
 
     /// Whether a derivative flows from before entry `start` into one from `start` on.
@@ -409,8 +388,8 @@ impl Tape {
     pub(crate) fn footprint(&self, start: u32) -> (usize, usize) {
         let tracked = (start..self.len()).filter(|&index| self.entry(index).flags.has(Flags::GRAD));
         tracked.fold((0, 0), |(bytes, rank), index| {
-            let (layout, size) = (self.layout(index), if self.entry(index).dtype() == DType::F32 { 4 } else { 8 });
-            (bytes + layout.numel() * size, rank.max(layout.rank()))
+            let layout = self.layout(index);
+            (bytes + layout.numel() * self.entry(index).dtype().size(), rank.max(layout.rank()))
         })
     }
 

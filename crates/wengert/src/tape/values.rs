@@ -89,10 +89,20 @@ impl Tape {
         Some(Handle { scope, index })
     }
 
-    /// As [`Self::push_number`], a leaf; `None` for masks too, which lie in blocks.
+    /// Appends a leaf of rank 0.
     #[inline]
-    pub fn push_number_leaf<E: Element>(&mut self, value: E) -> Option<Handle> {
-        if Payload::holds::<E>() { self.push_number(Op::Leaf, Flags::default(), 0, 0, value) } else { None }
+    pub fn push_scalar<E: Element>(&mut self, value: E) -> Result<u32> {
+        if Payload::holds::<E>()
+            && let Some(handle) = self.push_number(Op::Leaf, Flags::default(), 0, 0, value)
+        {
+            return Ok(handle.index);
+        }
+        self.push_leaf(&[], |out| out[0] = value)
+    }
+
+    /// As [`Self::push_scalar`], of a float type that is known at run time.
+    pub fn push_float(&mut self, dtype: DType, value: f64) -> Result<u32> {
+        if dtype == DType::F32 { self.push_scalar(value as f32) } else { self.push_scalar(value) }
     }
 
     /// The elements of entry `index`'s block, from its first element on.

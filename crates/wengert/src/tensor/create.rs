@@ -75,11 +75,10 @@ constructors! {
 
         /// A tensor of rank 0.
         pub fn scalar | try_scalar(value: E) {
-            let inline = tape::with_free(|tape| tape.push_number_leaf(value));
-            match inline {
-                Some(handle) => Ok(TensorBase::from_handle(handle)),
-                None => leaf(&Shape::default(), |out| out[0] = value),
-            }
+            tape::with(|tape| {
+                let index = tape.push_scalar(value)?;
+                Ok(TensorBase::from_handle(tape.handle(index)))
+            })
         }
 
         /// A tensor of rank 1 with the iterator's elements.

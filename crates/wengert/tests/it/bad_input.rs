@@ -164,7 +164,7 @@ fn check(rows: &[Row]) {
 }
 
 #[test]
-fn shapes_and_dimensions() {
+fn shapes_that_do_not_fit() {
     check(rows! { f;
         f.a + f.pair, f.a.try_add(f.pair)
             => "add: shapes [2, 3] and [2] do not broadcast: 3 is not 2 in dimension 1; lengths must be equal or 1, counted from the last dimension";
@@ -218,6 +218,12 @@ fn shapes_and_dimensions() {
             => "broadcast_to: shape [2, 3] can't be repeated to [2, 3, 1]: lengths must be equal, or 1 before, counted from the last dimension";
         f.a.sum_to([4]), f.a.try_sum_to([4])
             => "sum_to: shape [4] does not broadcast to [2, 3]";
+    });
+}
+
+#[test]
+fn dimensions_of_reductions() {
+    check(rows! { f;
         f.a.sum_dims(2, false), f.a.try_sum_dims(2, false)
             => "sum: dimension 2 is out of range for a tensor of 2 dimensions; expected -2 to 1";
         f.a.sum_dims(-3, false), f.a.try_sum_dims(-3, false)
@@ -242,6 +248,12 @@ fn shapes_and_dimensions() {
             => "max: dimension -3 is out of range for a tensor of 2 dimensions; expected -2 to 1";
         f.mask.any_dims(5, true), f.mask.try_any_dims(5, true)
             => "any: dimension 5 is out of range for a tensor of 1 dimensions; expected -1 to 0";
+    });
+}
+
+#[test]
+fn dimensions_of_views() {
+    check(rows! { f;
         f.a.permute([0]), f.a.try_permute([0])
             => "permute: [0] does not name each of the 2 dimensions of shape [2, 3] once";
         f.a.permute([1, 1]), f.a.try_permute([1, 1])
@@ -262,6 +274,12 @@ fn shapes_and_dimensions() {
             => "size: dimension 2 is out of range for a tensor of 2 dimensions; expected -2 to 1";
         f.s.size(0), f.s.try_size(0)
             => "size: a tensor of rank 0 has no dimensions";
+    });
+}
+
+#[test]
+fn sizes() {
+    check(rows! { f;
         f.a.item(), f.a.try_item()
             => "item: a tensor of shape [2, 3] can't be converted to one number; use `to_vec`";
         f.none.item(), f.none.try_item()

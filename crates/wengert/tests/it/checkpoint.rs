@@ -197,35 +197,36 @@ fn inside_things_are_forgotten_and_memory_is_flat() {
     assert_eq!(memory::stats(), first);
 }
 
-#[test]
-fn what_goes_wrong_is_named_and_changes_no_gradient() {
-    let (x, w) = (T::new([1.0, 2.0]).requires_grad_(true), T::new([3.0, 4.0]).requires_grad_(true));
-    (x * 5.0).sum().backward();
-    assert_eq!(x.grad().unwrap().to_vec(), [5.0, 5.0]);
+/// A checkpoint that fails, the text and the kind of its error.
+type Failure = (&'static str, ErrorKind, Box<dyn Fn() -> Result<()>>);
+
+/// `f`, told whether its call is the first, third and so on.
+fn alternating(f: fn(T, bool) -> T) -> impl Fn(T) -> T + Clone + 'static {
     let count = Rc::new(Cell::new(0));
-    type Case = (&'static str, ErrorKind, Box<dyn Fn() -> Result<()>>);
-    let counting = |f: fn(T, usize) -> T| {
-        let count = count.clone();
-        move |x: T| {
-            count.set(count.get() + 1);
-            f(x, count.get() % 2)
-        }
-    };
-    let sweep = move |y: T| (y.sum() + (x * 7.0).sum()).try_backward();
-    let (values, shapes) = (
-        counting(|x, odd| x * (1.0 + odd as f64 * 1e-16 + 1e-15 * odd as f64)),
-        counting(|x, odd| x.narrow(0, 0, 1 + odd)),
-    );
-    let cases: Vec<Case> = vec![
+    move |x| {
+        count.set(count.get() + 1);
+        f(x, count.get() % 2 == 1)
+    }
+}
+
+/// Sweeps `y` and a use of `x` that comes first.
+fn sweep(y: T, x: T) -> Result<()> {
+    (y.sum() + (x * 7.0).sum()).try_backward()
+}
+
+fn failures(x: T, w: T) -> Vec<Failure> {
+    let values = alternating(|x, odd| if odd { x * (1.0 + 2e-15) } else { x });
+    let shapes = alternating(|x, odd| x.narrow(0, 0, 1 + usize::from(odd)));
+    vec![
         (
             "checkpoint: the function is not deterministic: when it was computed again for backward, it gave other elements in output 0",
             ErrorKind::Value,
-            Box::new(move || sweep(checkpoint(values.clone(), x))),
+            Box::new(move || sweep(checkpoint(values.clone(), x), x)),
         ),
         (
             "checkpoint: the function is not deterministic: when it was computed again for backward, it gave shapes [[1]] instead of [[2]]",
             ErrorKind::Value,
-            Box::new(move || sweep(checkpoint(shapes.clone(), x))),
+            Box::new(move || sweep(checkpoint(shapes.clone(), x), x)),
         ),
         (
             "`checkpoint` needs the value of a tensor of shape [2] that was overwritten in place",
@@ -233,7 +234,7 @@ fn what_goes_wrong_is_named_and_changes_no_gradient() {
             Box::new(move || {
                 let y = checkpoint(|x: T| x * 2.0, x);
                 no_grad(|| x.mul_(1.0));
-                sweep(y)
+                sweep(y, x)
             }),
         ),
         (
@@ -242,7 +243,7 @@ fn what_goes_wrong_is_named_and_changes_no_gradient() {
             Box::new(move || {
                 let y = checkpoint(move |x: T| x * w, x);
                 no_grad(|| w.mul_(1.0));
-                sweep(y)
+                sweep(y, x)
             }),
         ),
         (
@@ -250,14 +251,11 @@ fn what_goes_wrong_is_named_and_changes_no_gradient() {
             ErrorKind::Stale,
             Box::new(move || {
                 let guard = Rc::new(Cell::new(Some(wengert::Scope::enter())));
-                try_checkpoint(
-                    move |x: T| {
-                        guard.take();
-                        x * 2.0
-                    },
-                    x,
-                )
-                .map(drop)
+                let ends = move |x: T| {
+                    guard.take();
+                    x * 2.0
+                };
+                try_checkpoint(ends, x).map(drop)
             }),
         ),
         ("scope has ended", ErrorKind::Stale, {
@@ -265,8 +263,14 @@ fn what_goes_wrong_is_named_and_changes_no_gradient() {
             scope(|| stale = Some(T::ones([2])));
             Box::new(move || try_checkpoint(|x: T| x * 2.0, stale.unwrap()).map(drop))
         }),
-    ];
-    for (text, kind, run) in cases {
+    ]
+}
+
+#[test]
+fn what_goes_wrong_is_named_and_changes_no_gradient() {
+    let (x, w) = (T::new([1.0, 2.0]).requires_grad_(true), T::new([3.0, 4.0]).requires_grad_(true));
+    (x * 5.0).sum().backward();
+    for (text, kind, run) in failures(x, w) {
         let depth = memory::stats().depth;
         let error = run().unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
@@ -274,9 +278,8 @@ fn what_goes_wrong_is_named_and_changes_no_gradient() {
         assert_eq!((x.grad().unwrap().to_vec(), w.grad().is_none()), (vec![5.0, 5.0], true), "{text}");
     }
     // A panic when the function is computed again.
-    let panics = counting(|x, odd| if odd == 1 { x * 2.0 } else { panic!("again") });
-    count.set(0);
-    assert!(catch_unwind(AssertUnwindSafe(|| sweep(checkpoint(panics, x)))).is_err());
+    let panics = alternating(|x, odd| if odd { x * 2.0 } else { panic!("again") });
+    assert!(catch_unwind(AssertUnwindSafe(|| sweep(checkpoint(panics, x), x))).is_err());
     assert_eq!((x.grad().unwrap().to_vec(), memory::stats().depth), (vec![5.0, 5.0], 0));
     assert!(wengert::is_grad_enabled());
     checkpoint(|x: T| x * 2.0, x).sum().backward();

@@ -255,7 +255,7 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
                 list.push(match place {
                     Place::Entry(index) => index,
                     // A number among three operands is rare; it becomes a tensor of rank 0.
-                    Place::Number(number) => push_number(tape, entry.dtype(), number)?,
+                    Place::Number(number) => tape.push_float(entry.dtype(), number)?,
                 });
             }
             let operands: RefList<u32> = tape.arena.put_list(&list)?;
@@ -265,13 +265,6 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
         }
     }
     Ok(())
-}
-
-fn push_number(tape: &mut Tape, dtype: DType, number: f64) -> Result<u32> {
-    match dtype {
-        DType::F32 => tape.push_leaf(&[], |out: &mut [f32]| out[0] = number as f32),
-        _ => tape.push_leaf(&[], |out: &mut [f64]| out[0] = number),
-    }
 }
 
 /// The result's layout, shared with an operand of the same shape where there is one.

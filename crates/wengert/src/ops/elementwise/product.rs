@@ -5,7 +5,7 @@ use wengert_kernels::map;
 
 use super::blocks::{Source, fill, for_blocks, for_short_blocks};
 use super::formula::{Needs, Row, Vals};
-use super::{BLOCK, Elementwise, Place, places_of, push_number, source_of};
+use super::{BLOCK, Elementwise, Place, places_of, source_of};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::reduce;
@@ -150,7 +150,7 @@ pub(crate) fn recorded<E: FloatElement>(
 /// An operand as a tensor of floats.
 fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
     let index = match place {
-        Place::Number(number) => push_number(tape, E::DTYPE, number)?,
+        Place::Number(number) => tape.push_float(E::DTYPE, number)?,
         Place::Entry(index) if tape.entry(index).dtype() != DType::Bool => index,
         Place::Entry(mask) => {
             let layout = *tape.layout(mask);

@@ -23,7 +23,7 @@ macro_rules! basic {
     (values $($both:ident)+; products $($product:ident)+;) => {
         /// Whether the row's value is made of basic operations; such rows have a derivative for every operand.
         #[inline(always)]
-        fn is_basic(op: Elementwise) -> bool {
+        const fn is_basic(op: Elementwise) -> bool {
             matches!(op, $(Elementwise::$both)|+)
         }
 
@@ -213,18 +213,13 @@ where
     A: IntoOperand<E>,
     B: IntoOperand<E>,
 {
-    if const { !is_inlined(F::OP) } {
+    if const { !is_basic(F::OP) } {
         return binary(F::OP, a, b);
     }
     tape::with_free(move |tape| {
         let (a, b) = (Number::of(tape, a.operand())?, Number::of(tape, b.operand())?);
         push(tape, F::OP, a, b, F::value(Vals { g: a.value, a: a.value, b: b.value, c: a.value, y: a.value }))
     })
-}
-
-/// Whether operators have an instance of the row: its value is made of basic operations.
-const fn is_inlined(op: Elementwise) -> bool {
-    matches!(op, Elementwise::Add | Elementwise::Sub | Elementwise::Mul | Elementwise::Div)
 }
 
 #[inline(always)]

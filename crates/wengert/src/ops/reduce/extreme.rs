@@ -106,13 +106,12 @@ fn partials<E: FloatElement>(x: TensorBase<E>, y: TensorBase<E>, end: &End) -> R
 impl<E: FloatElement> Derivative<E> for Extreme {
     fn backward(cx: &mut Backward<'_, E>, end: &End) -> Result<()> {
         let partials = partials(cx.operand(0)?, cx.value()?, end)?;
-        let g = end.over.beside(cx.grad(), &cx.shape(0)?)?.try_mul(partials)?;
-        cx.add(0, g)
+        end.over.pull(cx, partials)
     }
 
     fn tangent(cx: &Forward<E>, end: &End) -> Result<TensorBase<E>> {
         let partials = partials(cx.operand(0)?, cx.value()?, end)?;
-        end.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
+        end.over.push(cx, partials)
     }
 }
 

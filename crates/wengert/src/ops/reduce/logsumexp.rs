@@ -44,13 +44,12 @@ fn partials<E: FloatElement>(x: TensorBase<E>, y: TensorBase<E>, over: &Over) ->
 impl<E: FloatElement> Derivative<E> for Logsumexp {
     fn backward(cx: &mut Backward<'_, E>, over: &Over) -> Result<()> {
         let partials = partials(cx.operand(0)?, cx.value()?, over)?;
-        let g = over.beside(cx.grad(), &cx.shape(0)?)?.try_mul(partials)?;
-        cx.add(0, g)
+        over.pull(cx, partials)
     }
 
     fn tangent(cx: &Forward<E>, over: &Over) -> Result<TensorBase<E>> {
         let partials = partials(cx.operand(0)?, cx.value()?, over)?;
-        over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
+        over.push(cx, partials)
     }
 }
 

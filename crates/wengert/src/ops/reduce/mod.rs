@@ -17,6 +17,7 @@ mod truth;
 use smallvec::SmallVec;
 use wengert_kernels::{map, reduce};
 
+use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error};
 use crate::shape::{DimSet, Shape};
@@ -91,6 +92,17 @@ impl Over {
     /// A tensor of the result's shape as a view of the operand's `shape`, repeated along the run.
     pub fn spread<E: Element>(&self, result: TensorBase<E>, shape: &[usize]) -> Result<TensorBase<E>> {
         self.beside(result, shape)?.try_expand(shape)
+    }
+
+    /// Adds the vector-Jacobian product of a reduction whose result has the derivatives `partials`, of the operand's shape.
+    pub fn pull<E: FloatElement>(&self, cx: &mut Backward<'_, E>, partials: TensorBase<E>) -> Result<()> {
+        let g = self.beside(cx.grad(), &cx.shape(0)?)?.try_mul(partials)?;
+        cx.add(0, g)
+    }
+
+    /// The Jacobian-vector product of a reduction whose result has the derivatives `partials`, of the operand's shape.
+    pub fn push<E: FloatElement>(&self, cx: &Forward<E>, partials: TensorBase<E>) -> Result<TensorBase<E>> {
+        self.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
     }
 
     /// The sums over the run of a tensor of the operand's shape, which broadcast to that shape.

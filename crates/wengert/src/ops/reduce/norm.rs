@@ -155,17 +155,14 @@ impl<E: FloatElement> Derivative<E> for Norm {
     fn backward(cx: &mut Backward<'_, E>, order: &Order) -> Result<()> {
         match order.partials(cx.operand(0)?, cx.value()?)? {
             None => Ok(()),
-            Some(partials) => {
-                let g = order.over.beside(cx.grad(), &cx.shape(0)?)?.try_mul(partials)?;
-                cx.add(0, g)
-            }
+            Some(partials) => order.over.pull(cx, partials),
         }
     }
 
     fn tangent(cx: &Forward<E>, order: &Order) -> Result<TensorBase<E>> {
         match order.partials(cx.operand(0)?, cx.value()?)? {
             None => cx.sum([]),
-            Some(partials) => order.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?),
+            Some(partials) => order.over.push(cx, partials),
         }
     }
 }

@@ -81,13 +81,12 @@ impl<E: FloatElement> Compute<E> for Var {
 impl<E: FloatElement> Derivative<E> for Var {
     fn backward(cx: &mut Backward<'_, E>, spread: &Spread) -> Result<()> {
         let partials = spread.partials(cx.operand(0)?)?;
-        let g = spread.over.beside(cx.grad(), &cx.shape(0)?)?.try_mul(partials)?;
-        cx.add(0, g)
+        spread.over.pull(cx, partials)
     }
 
     fn tangent(cx: &Forward<E>, spread: &Spread) -> Result<TensorBase<E>> {
         let partials = spread.partials(cx.operand(0)?)?;
-        spread.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)
+        spread.over.push(cx, partials)
     }
 }
 
@@ -134,7 +133,7 @@ impl<E: FloatElement> Derivative<E> for Std {
 
     fn tangent(cx: &Forward<E>, spread: &Spread) -> Result<TensorBase<E>> {
         let partials = spread.partials(cx.operand(0)?)?;
-        halved(spread.over.total(cx.tangent_or_zeros(0)?.try_mul(partials)?)?, cx.value()?)
+        halved(spread.over.push(cx, partials)?, cx.value()?)
     }
 }
 

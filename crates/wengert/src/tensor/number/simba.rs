@@ -82,13 +82,14 @@ macro_rules! subsets {
 }
 subsets!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64);
 
-/// Stamps methods that forward to those of [`Float`].
+/// Stamps methods that forward to those of [`Float`] or of the tensor: `forward! { Float: floor(), log(base) }` makes
+/// `fn log(self, base: Self) -> Self { Float::log(self, base) }`, and so on.
 macro_rules! forward {
-    ($($name:ident)+) => { $(
+    ($target:ident: $($name:ident($($operand:ident),*))+) => { $(
         #[inline]
         #[track_caller]
-        fn $name(self) -> Self {
-            Float::$name(self)
+        fn $name(self $(, $operand: Self)*) -> Self {
+            $target::$name(self $(, $operand)*)
         }
     )+ };
 }
@@ -97,9 +98,10 @@ impl<E: Scalar> ComplexField for TensorBase<E> {
     type RealField = Self;
 
     forward! {
-        floor ceil round trunc fract abs recip sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh log2 log10 ln ln_1p sqrt exp
-        exp2 exp_m1 cbrt
+        Float: floor() ceil() round() trunc() fract() abs() signum() recip() sin() cos() tan() asin() acos() atan() sinh() cosh() tanh()
+        asinh() acosh() atanh() log2() log10() ln() ln_1p() sqrt() cbrt() exp() exp2() exp_m1() log(base) powf(n)
     }
+    forward! { TensorBase: hypot(other) }
 
     fn from_real(re: Self) -> Self {
         re
@@ -144,16 +146,8 @@ impl<E: Scalar> ComplexField for TensorBase<E> {
         }
     }
     #[track_caller]
-    fn signum(self) -> Self {
-        Float::signum(self)
-    }
-    #[track_caller]
     fn mul_add(self, a: Self, b: Self) -> Self {
         self * a + b
-    }
-    #[track_caller]
-    fn hypot(self, other: Self) -> Self {
-        TensorBase::hypot(self, other)
     }
     fn conjugate(self) -> Self {
         self
@@ -163,16 +157,8 @@ impl<E: Scalar> ComplexField for TensorBase<E> {
         Float::sin_cos(self)
     }
     #[track_caller]
-    fn log(self, base: Self) -> Self {
-        Float::log(self, base)
-    }
-    #[track_caller]
     fn powi(self, n: i32) -> Self {
         TensorBase::powi(self, n)
-    }
-    #[track_caller]
-    fn powf(self, n: Self) -> Self {
-        TensorBase::pow(self, n)
     }
     #[track_caller]
     fn powc(self, n: Self) -> Self {
@@ -225,10 +211,7 @@ impl<E: Scalar> RealField for TensorBase<E> {
     fn is_sign_negative(&self) -> bool {
         Signed::is_negative(self)
     }
-    #[track_caller]
-    fn copysign(self, sign: Self) -> Self {
-        TensorBase::copysign(self, sign)
-    }
+    forward! { TensorBase: copysign(sign) atan2(other) clamp(min, max) }
     #[track_caller]
     fn max(self, other: Self) -> Self {
         self.fmax(other)
@@ -236,14 +219,6 @@ impl<E: Scalar> RealField for TensorBase<E> {
     #[track_caller]
     fn min(self, other: Self) -> Self {
         self.fmin(other)
-    }
-    #[track_caller]
-    fn clamp(self, min: Self, max: Self) -> Self {
-        TensorBase::clamp(self, min, max)
-    }
-    #[track_caller]
-    fn atan2(self, other: Self) -> Self {
-        TensorBase::atan2(self, other)
     }
     #[track_caller]
     fn min_value() -> Option<Self> {
