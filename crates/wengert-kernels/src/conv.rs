@@ -18,8 +18,9 @@
 use std::ops::Range;
 
 use crate::Real;
-use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm, join, threads};
+use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm};
 use crate::map::add_assign;
+use crate::parallel::{join, threads};
 use crate::simd::{self, Kernel};
 use crate::window::Window;
 

@@ -21,6 +21,7 @@ use std::arch::x86_64 as x86;
 
 use product::{Product, Strided};
 
+use crate::parallel::{join, threads};
 use crate::scratch::Scratch;
 use crate::simd;
 
@@ -297,20 +298,6 @@ pub(crate) const SHARED_WORK: usize = 1 << 21;
 const ROW_UNIT: usize = 12;
 /// Parts are cut at multiples of this many columns, whole register tiles on every machine.
 const COL_UNIT: usize = 16;
-
-#[cfg(feature = "rayon")]
-pub(crate) use rayon::{current_num_threads as threads, join};
-
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn threads() -> usize {
-    1
-}
-
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn join(first: impl FnOnce(), second: impl FnOnce()) {
-    first();
-    second();
-}
 
 mod sealed {
     use super::product::Product;

@@ -9,6 +9,7 @@
 //! * [`map`] applies formulas over slices, [`reduce`] combines their elements.
 //! * [`strided`], [`index`] and [`remap`] move elements.
 //! * [`mod@gemm`] is the matrix product.
+//! * [`parallel`] shares loops over many elements among threads.
 //! * [`mod@softmax`], [`cross_entropy`], [`nll`], [`norm`], [`conv`] and [`pool`] are what networks need.
 
 pub mod conv;
@@ -19,6 +20,7 @@ pub mod map;
 mod math;
 pub mod nll;
 pub mod norm;
+pub mod parallel;
 pub mod pool;
 pub mod real;
 pub mod reduce;

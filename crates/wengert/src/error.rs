@@ -120,6 +120,10 @@ macro_rules! twins {
             #[track_caller]
             #[inline]
             pub fn $name $(<$($g: $bound),+>)? ($self $(, $arg: $argty)*) -> $ret {
+                // Here too, so that the short way makes no `Result`.
+                $(if let Some(done) = $short {
+                    return done;
+                })?
                 $crate::error::unwrap($self.$try_name($($arg),*))
             }
 

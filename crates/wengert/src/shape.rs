@@ -347,6 +347,11 @@ impl Layout {
         self.contiguous
     }
 
+    /// Whether one element in memory stands for all, of which there are several.
+    pub fn is_uniform(&self) -> bool {
+        self.numel() > 1 && self.strides().iter().zip(self.shape()).all(|(&stride, &n)| stride == 0 || n == 1)
+    }
+
     /// The same elements seen as `shape`, to which this layout broadcasts.
     pub fn broadcast_to(&self, shape: &[usize]) -> Self {
         let lead = shape.len() - self.rank();

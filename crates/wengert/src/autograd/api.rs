@@ -158,16 +158,20 @@ pub fn grad_with<E: FloatElement>(
     let (outputs, seeds) = (outputs.outputs(), seeds.seeds());
     tape::all_or_nothing(|| {
         let roots = roots(outputs, seeds)?;
-        for (k, input) in inputs.iter().enumerate() {
-            if !tape::with(|tape| Ok(tape.check(input.handle()).map(|i| tape.entry(i).flags.has(Flags::GRAD))))?? {
-                return Err(error!(
-                    Grad,
-                    "grad: input {k} of shape {:?} does not require a gradient; call `requires_grad_(true)` on it first",
-                    input.shape()
-                ));
-            }
-        }
         let wanted: Vec<_> = inputs.iter().map(|input| input.handle()).collect();
+        tape::with(|tape| {
+            for (k, &input) in wanted.iter().enumerate() {
+                let index = tape.check(input)?;
+                if !tape.entry(index).flags.has(Flags::GRAD) {
+                    return Err(error!(
+                        Grad,
+                        "grad: input {k} of shape {:?} does not require a gradient; call `requires_grad_(true)` on it first",
+                        tape.layout(index).shape()
+                    ));
+                }
+            }
+            Ok(())
+        })?;
         let found = Sweep::capture(&roots, &wanted, options.create_graph)?;
         if !options.allow_unused
             && let Some(k) = found.iter().position(Option::is_none)

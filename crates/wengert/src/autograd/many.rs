@@ -202,7 +202,7 @@ pub(crate) fn capture_many(
         }
     }
     for (_, place, adjoint) in sweep.wanted.found() {
-        if let Some(Adjoint::Tensor(adjoints)) = adjoint {
+        if let Adjoint::Tensor(adjoints) = *adjoint {
             found[place] = Some(adjoints);
         }
     }

@@ -17,6 +17,7 @@
 mod boundary;
 mod numbers;
 mod park;
+mod region;
 mod splice;
 
 use std::cell::Cell;
@@ -45,6 +46,8 @@ pub(super) enum Adjoint {
     None,
     /// Of an entry of rank 0, in the precision of the entry's type.
     Number(f64),
+    /// The same number for every element, in a plain sweep.
+    Uniform(f64),
     Block(Storage),
     Tensor(Handle),
 }
@@ -156,6 +159,11 @@ impl Sweep {
             }
             let index = end - 1;
             end = index;
+            if matches!(self.lists.adjoints[index as usize], Adjoint::Block(_) | Adjoint::Uniform(_))
+                && tape::with(|tape| self.pass_region(tape, start, index))?
+            {
+                continue;
+            }
             let adjoint = std::mem::replace(&mut self.lists.adjoints[index as usize], Adjoint::None);
             if matches!(adjoint, Adjoint::None) {
                 continue;
@@ -206,7 +214,9 @@ impl Sweep {
                 wanted.reach(tape, index);
             }
             let adjoint = match adjoint {
-                Adjoint::Number(number) => Adjoint::Block(self.block_of(tape, E::of(number))?),
+                Adjoint::Number(number) | Adjoint::Uniform(number) => {
+                    Adjoint::Block(self.block_of(tape, index, E::of(number))?)
+                }
                 other => other,
             };
             let entry = tape.entry(index);
@@ -286,7 +296,7 @@ impl Sweep {
                         self.add(product.operand, full.try_sum_to(&shape)?)?;
                     }
                 }
-                Adjoint::None | Adjoint::Number(_) => unreachable!("an entry is passed with its adjoint"),
+                _ => unreachable!("an entry is passed with its adjoint"),
             }
         }
         Ok(())
@@ -296,7 +306,7 @@ impl Sweep {
         let g = match adjoint {
             Adjoint::Tensor(handle) => handle,
             Adjoint::Block(block) => tape::with(|tape| show_block::<E>(tape, index, block))?,
-            Adjoint::None | Adjoint::Number(_) => unreachable!("an entry is passed with its adjoint"),
+            _ => unreachable!("an entry is passed with its adjoint"),
         };
         let mut cx = Backward::<E>::new(self, index, TensorBase::from_handle(g))?;
         match op {
@@ -335,8 +345,8 @@ impl Sweep {
         }
         match self.lists.adjoints[operand as usize] {
             Adjoint::Block(block) => Ok((block, false)),
-            Adjoint::Number(number) => {
-                let block = self.block_of(tape, E::of(number))?;
+            Adjoint::Number(number) | Adjoint::Uniform(number) => {
+                let block = self.block_of(tape, operand, E::of(number))?;
                 self.lists.adjoints[operand as usize] = Adjoint::Block(block);
                 Ok((block, false))
             }
@@ -371,10 +381,10 @@ impl Sweep {
         }
     }
 
-    /// A block that holds the adjoint of a number.
-    fn block_of<E: FloatElement>(&mut self, tape: &mut Tape, number: E) -> Result<Storage> {
-        let block = self.block::<E>(tape, 1)?;
-        lend(tape, block, |out: &mut [E], _| out[0] = number);
+    /// A block that holds an adjoint of entry `index` that is kept as one number.
+    fn block_of<E: FloatElement>(&mut self, tape: &mut Tape, index: u32, number: E) -> Result<Storage> {
+        let block = self.block::<E>(tape, tape.layout(index).numel())?;
+        lend(tape, block, |out: &mut [E], _| out.fill(number));
         Ok(block)
     }
 
@@ -386,6 +396,11 @@ impl Sweep {
                 if let (Some(&[number]), true) = (tape.entry(index).inline::<E>(), tape.entry(operand).is_inline()) {
                     let Lists { adjoints, free, .. } = &mut self.lists;
                     self.pending += numbers::add_number(tape, adjoints, free, operand, number);
+                    return Ok(());
+                }
+                if let Some(number) = self.uniform::<E>(tape, operand, index) {
+                    self.lists.adjoints[operand as usize] = Adjoint::Uniform(number.into());
+                    self.pending += 1;
                     return Ok(());
                 }
                 let (target, first) = self.target::<E>(tape, operand)?;
@@ -401,6 +416,16 @@ impl Sweep {
             }
         };
         Ok(())
+    }
+
+    /// The number that all elements of entry `value` are, if it is the first share of an elementwise entry's adjoint, which then takes
+    /// no memory.
+    fn uniform<E: FloatElement>(&self, tape: &Tape, operand: u32, value: u32) -> Option<E> {
+        let is_first = matches!(self.lists.adjoints[operand as usize], Adjoint::None);
+        let is_kept = matches!(tape.entry(operand).op, Op::Elementwise(_)) && !tape.entry(operand).is_inline();
+        let layout = tape.layout(value);
+        let is_uniform = is_first && is_kept && self.boundary.is_none() && !anomaly::is_on() && layout.is_uniform();
+        is_uniform.then(|| tape.data::<E>(value)[0])
     }
 
     pub fn is_recorded(&self) -> bool {
@@ -563,7 +588,7 @@ fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
             });
             tape.slot_mut(slot).recorded = Some(total);
         }
-        Adjoint::None => unreachable!("a share is an adjoint"),
+        Adjoint::None | Adjoint::Uniform(_) => unreachable!("a share is a complete adjoint"),
     }
     // What a sweep around this one has begun to fill is full when that has succeeded.
     if state != Filling::Partial {

@@ -13,7 +13,7 @@ pub(super) struct Wanted {
     entries: Vec<(u32, usize)>,
     /// How many of them the sweep has passed.
     passed: usize,
-    found: Vec<Option<Adjoint>>,
+    found: Vec<Adjoint>,
     /// Whether a wanted entry lies below or at each entry from the lowest wanted one on; made when a rule can save work by it.
     reach: Option<Vec<bool>>,
 }
@@ -25,7 +25,7 @@ impl Wanted {
             entries.push((tape.resolve(handle)?, place));
         }
         entries.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(Self { entries, passed: 0, found: vec![None; handles.len()], reach: None })
+        Ok(Self { entries, passed: 0, found: vec![Adjoint::None; handles.len()], reach: None })
     }
 
     /// How many gradients are asked for.
@@ -34,8 +34,8 @@ impl Wanted {
     }
 
     /// Each wanted entry, its place in what was asked for, and what was found.
-    pub fn found(&self) -> impl Iterator<Item = (u32, usize, Option<Adjoint>)> {
-        self.entries.iter().map(|&(entry, place)| (entry, place, self.found[place]))
+    pub fn found(&self) -> impl Iterator<Item = (u32, usize, &Adjoint)> {
+        self.entries.iter().map(|&(entry, place)| (entry, place, &self.found[place]))
     }
 
     /// The places that wait for entry `index`, for [`Self::set`]; the sweep asks for each once, in its order.
@@ -49,12 +49,16 @@ impl Wanted {
 
     /// Notes the gradient that one of [`Self::places`] waits for.
     pub fn set(&mut self, place: usize, adjoint: Adjoint) {
-        self.found[self.entries[place].1] = Some(adjoint);
+        self.found[self.entries[place].1] = adjoint;
     }
 
-    /// The next wanted entry below `end`, or a place where none is.
-    pub fn next(&self, end: u32) -> u32 {
-        self.entries[self.passed..].iter().map(|&(entry, _)| entry).find(|&entry| entry < end).unwrap_or(u32::MAX)
+    /// The next wanted entry below `end`.
+    pub fn next(&self, end: u32) -> Option<u32> {
+        self.entries[self.passed..].iter().map(|&(entry, _)| entry).find(|&entry| entry < end)
+    }
+
+    pub fn is_wanted(&self, index: u32) -> bool {
+        self.entries.binary_search_by(|&(entry, _)| index.cmp(&entry)).is_ok()
     }
 
     /// The lowest wanted entry.
@@ -96,16 +100,17 @@ impl Wanted {
 }
 
 /// A captured gradient as a tensor of the caller's scope.
-pub(super) fn own_gradient(tape: &mut Tape, index: u32, adjoint: Option<Adjoint>) -> Result<Option<Handle>> {
+#[inline]
+pub(super) fn own_gradient(tape: &mut Tape, index: u32, adjoint: &Adjoint) -> Result<Option<Handle>> {
     let dtype = tape.entry(index).dtype();
-    match (adjoint, dtype) {
-        (None | Some(Adjoint::None), _) => Ok(None),
-        (Some(Adjoint::Tensor(handle)), _) => Ok(Some(handle)),
-        (Some(Adjoint::Number(number)), dtype) => {
+    match *adjoint {
+        Adjoint::None | Adjoint::Uniform(_) => Ok(None),
+        Adjoint::Tensor(handle) => Ok(Some(handle)),
+        Adjoint::Number(number) => {
             let index = tape.push_float(dtype, number)?;
             Ok(Some(tape.handle(index)))
         }
-        (Some(Adjoint::Block(block)), _) => {
+        Adjoint::Block(block) => {
             tape.arena.set_base(block, tape.len());
             let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };
             show(tape, index, block).map(Some)

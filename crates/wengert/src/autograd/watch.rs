@@ -66,7 +66,9 @@ fn first_bad_operand(sweep: &Sweep, tape: &Tape, index: u32) -> Option<(usize, u
 fn bad_adjoint<E: FloatElement>(tape: &Tape, index: u32, adjoint: Adjoint) -> Option<Bad> {
     match adjoint {
         Adjoint::None => None,
-        Adjoint::Number(number) => anomaly::first_bad_of(&[number], &Layout::contiguous(&[])),
+        Adjoint::Number(number) | Adjoint::Uniform(number) => {
+            anomaly::first_bad_of(&[number], &Layout::contiguous(&[]))
+        }
         Adjoint::Block(block) => {
             anomaly::first_bad_of::<E>(tape.arena.read(block), &Layout::contiguous(tape.layout(index).shape()))
         }

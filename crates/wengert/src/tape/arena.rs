@@ -31,6 +31,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
+use smallvec::SmallVec;
 
 use super::Tape;
 use crate::element::{DType, Element};
@@ -525,21 +526,63 @@ fn refuse_slow<E: Element>(size: u64) -> ! {
 /// # Panics
 /// If the elements are not of type `E`, or `f` reads the block that it writes.
 pub(crate) fn lend<E: Element, R>(tape: &mut Tape, storage: Storage, f: impl FnOnce(&mut [E], &Tape) -> R) -> R {
-    struct Return<'a>(&'a Header, u64);
-    impl Drop for Return<'_> {
-        fn drop(&mut self) {
-            self.0.size.set(self.1);
-        }
-    }
     let tape = &*tape;
-    let header = tape.arena.header(storage);
-    let size = header.size.get();
-    let len = len_of::<E>(size);
-    let _return = Return(header, size);
-    header.size.set(LENT);
-    // SAFETY: as in `Arena::read`: the tape was borrowed exclusively, so no reference to the block is alive, and while its
-    // size says that it is lent, no other is made.
-    f(unsafe { std::slice::from_raw_parts_mut(storage.0.cast().as_ptr(), len) }, tape)
+    let lent = Lent::new::<E>(&tape.arena, storage);
+    // SAFETY: the tape was borrowed exclusively, and `lent` lives until `f` returns.
+    f(unsafe { lent.elements(storage) }, tape)
+}
+
+/// As [`lend`], of several blocks at a time.
+///
+/// # Panics
+/// As [`lend`], and if a block is named twice.
+pub(crate) fn lend_many<E: Element, R>(
+    tape: &mut Tape,
+    storages: &[Storage],
+    f: impl FnOnce(SmallVec<[&mut [E]; 4]>, &Tape) -> R,
+) -> R {
+    let tape = &*tape;
+    let lent: SmallVec<[Lent<'_>; 4]> = storages.iter().map(|&storage| Lent::new::<E>(&tape.arena, storage)).collect();
+    // SAFETY: the tape was borrowed exclusively, and the blocks are lent once each, until `f` returns.
+    let blocks = lent.iter().zip(storages).map(|(lent, &storage)| unsafe { lent.elements(storage) });
+    f(blocks.collect(), tape)
+}
+
+/// A block that can't be read, or lent again, for as long as this lives.
+struct Lent<'a> {
+    header: &'a Header,
+    /// To be put back.
+    size: u64,
+    len: usize,
+}
+
+impl<'a> Lent<'a> {
+    /// # Panics
+    /// If the block's elements are not of type `E`, or it is lent.
+    fn new<E: Element>(arena: &'a Arena, storage: Storage) -> Self {
+        let header = arena.header(storage);
+        let size = header.size.get();
+        let len = len_of::<E>(size);
+        header.size.set(LENT);
+        Self { header, size, len }
+    }
+
+    /// The elements of the block `storage` that is lent.
+    ///
+    /// # Safety
+    /// `storage` and `E` are those that this was made with; no reference to the block was alive then, and this lives longer than
+    /// the result.
+    #[allow(clippy::mut_from_ref, reason = "the block is lent: this is the only way to it")]
+    unsafe fn elements<E: Element>(&self, storage: Storage) -> &mut [E] {
+        // SAFETY: as in `Arena::read`; while its size says that the block is lent, no other reference is made.
+        unsafe { std::slice::from_raw_parts_mut(storage.0.cast().as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.header.size.set(self.size);
+    }
 }
 
 #[cfg(test)]

@@ -43,10 +43,11 @@ pub(crate) use self::hooks::When;
 pub(crate) use self::nodes::Node;
 use self::nodes::Nodes;
 pub use self::position::{Position, position};
-pub(crate) use self::scope::{Frame, NoGrad, Recording, Scope, guarded};
+pub(crate) use self::scope::{Frame, Frames, NoGrad, Recording, Scope, guarded};
 pub(crate) use self::slots::{Filling, Slot};
 use self::stats::Stats;
 pub(crate) use self::suspend::Suspended;
+pub(crate) use self::values::Numbers;
 use self::versions::Version;
 use crate::anomaly;
 pub use crate::autograd::Segment;
@@ -74,7 +75,7 @@ pub(crate) struct Tape {
     pub arena: Arena,
     /// The layout of a tensor of rank 0; made with the first one.
     rank0: Option<Ref<Meta>>,
-    frames: Vec<Frame>,
+    frames: Frames,
     slots: Vec<Slot>,
     nodes: Nodes,
     hooks: Hooks,
@@ -154,7 +155,7 @@ impl Tape {
             constants: Vec::new(),
             arena: Arena::new(),
             rank0: None,
-            frames: vec![Frame::root()],
+            frames: Frames::new(),
             slots: Vec::new(),
             nodes: Nodes::default(),
             hooks: Hooks::default(),
@@ -194,7 +195,7 @@ impl Tape {
     /// The id of the current scope activation.
     #[inline]
     pub fn scope_id(&self) -> u32 {
-        self.frames.last().expect("the root scope never ends").id
+        self.frames.innermost()
     }
 
     /// The handle of entry `index`.
@@ -334,8 +335,7 @@ impl Tape {
 
     /// Ends the innermost scope: forgets its entries, and with them all that refers to its level.
     pub(crate) fn rewind(&mut self) {
-        let frame = self.frames.pop().expect("a scope that was entered");
-        assert!(!self.frames.is_empty(), "the root scope stays");
+        let frame = self.frames.pop();
         self.note_high_water();
         self.forget_slots(frame.entries);
         self.forget_from(frame.entries, frame.constants, frame.nodes);
@@ -365,7 +365,7 @@ impl Tape {
     pub(crate) fn merge(&mut self, id: u32) {
         self.rewind_to(id);
         if self.scope_id() == id && self.frames.len() > 1 {
-            let frame = self.frames.pop().expect("more than one");
+            let frame = self.frames.pop();
             self.grad_enabled = frame.grad_enabled;
             self.arena.join();
         }

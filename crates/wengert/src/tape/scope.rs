@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use smallvec::SmallVec;
+
 use super::{Escape, ScopeExit, with, with_forgetting};
 use crate::error::{ErrorKind, Result, error, unwrap};
 use crate::trace;
@@ -20,9 +22,50 @@ pub(crate) struct Frame {
     pub grad_enabled: bool,
 }
 
-impl Frame {
-    pub fn root() -> Self {
-        Self { id: next_id(), entries: 0, constants: 0, nodes: 0, grad_enabled: true }
+/// The scopes that are open, outermost first; the root scope always is.
+pub(crate) struct Frames {
+    list: Vec<Frame>,
+    /// The id of the last one, which every entry is stamped with.
+    innermost: u32,
+}
+
+impl Frames {
+    pub fn new() -> Self {
+        let root = Frame { id: next_id(), entries: 0, constants: 0, nodes: 0, grad_enabled: true };
+        Self { list: vec![root], innermost: root.id }
+    }
+
+    #[inline]
+    pub fn innermost(&self) -> u32 {
+        self.innermost
+    }
+
+    pub fn push(&mut self, frame: Frame) {
+        self.innermost = frame.id;
+        self.list.push(frame);
+    }
+
+    /// Takes the frames from number `start` on.
+    ///
+    /// # Panics
+    /// If the root scope is among them.
+    pub fn split_off(&mut self, start: usize) -> SmallVec<[Frame; 4]> {
+        assert!(start > 0, "the root scope stays");
+        let taken = self.list.drain(start..).collect();
+        self.innermost = self.list[self.list.len() - 1].id;
+        taken
+    }
+
+    /// Takes the innermost frame.
+    pub fn pop(&mut self) -> Frame {
+        self.split_off(self.list.len() - 1)[0]
+    }
+}
+
+impl std::ops::Deref for Frames {
+    type Target = [Frame];
+    fn deref(&self) -> &[Frame] {
+        &self.list
     }
 }
 

@@ -54,7 +54,7 @@ impl Tape {
             .iter()
             .rposition(|frame| frame.id == caller)
             .expect("a sweep runs inside of its caller's scope");
-        let frames: SmallVec<[Frame; 4]> = self.frames.drain(place + 1..).collect();
+        let frames = self.frames.split_off(place + 1);
         if let Some(first) = frames.first() {
             self.forget_from(first.entries, first.constants, first.nodes);
         }
@@ -73,7 +73,9 @@ impl Tape {
         }
         self.arena.resume(frames.len());
         let (entries, constants, nodes) = (self.len(), self.constants.len() as u32, self.nodes.len());
-        self.frames.extend(frames.iter().map(|frame| Frame { entries, constants, nodes, ..*frame }));
+        for frame in frames {
+            self.frames.push(Frame { entries, constants, nodes, ..*frame });
+        }
         self.grad_enabled = grad_enabled;
         Ok(())
     }

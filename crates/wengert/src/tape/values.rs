@@ -4,7 +4,7 @@
 
 use super::arena::{Payload, Ref, Storage};
 use super::{Entry, Flags, Handle, Meta, Tape, Value};
-use crate::element::{DType, Element};
+use crate::element::{DType, Element, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::shape::Layout;
@@ -66,13 +66,10 @@ impl Tape {
         self.entries.len() < self.entries.capacity() && self.rank0.is_some()
     }
 
-    /// Appends a number that is kept in its entry; `None` if that takes new memory ([`Self::has_room`]), or if there may be
-    /// something to say about it.
+    /// Appends a number that is kept in its entry, if it [`Self::has_room`]; `None` if there may be something to say about it.
     #[inline]
     pub fn push_number<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
-        if !self.has_room() {
-            return None;
-        }
+        debug_assert!(self.has_room(), "the caller has looked");
         if trace::is_on() {
             return self.push_number_slow(op, flags, a, b, value);
         }
@@ -93,6 +90,7 @@ impl Tape {
     #[inline]
     pub fn push_scalar<E: Element>(&mut self, value: E) -> Result<u32> {
         if Payload::holds::<E>()
+            && self.has_room()
             && let Some(handle) = self.push_number(Op::Leaf, Flags::default(), 0, 0, value)
         {
             return Ok(handle.index);
@@ -103,6 +101,12 @@ impl Tape {
     /// As [`Self::push_scalar`], of a float type that is known at run time.
     pub fn push_float(&mut self, dtype: DType, value: f64) -> Result<u32> {
         if dtype == DType::F32 { self.push_scalar(value as f32) } else { self.push_scalar(value) }
+    }
+
+    /// The numbers among the entries below `end`.
+    #[inline]
+    pub fn numbers(&self, end: u32) -> Numbers<'_> {
+        Numbers { entries: &self.entries[..end as usize], constants: &self.constants }
     }
 
     /// The elements of entry `index`'s block, from its first element on.
@@ -148,5 +152,24 @@ impl Tape {
     /// The entry that owns the memory of entry `index`.
     pub fn base(&self, index: u32) -> u32 {
         self.entry(index).block().map_or(index, |storage| self.arena.base(storage))
+    }
+}
+
+/// The numbers among the first entries of the tape, as a sweep over them reads them.
+pub(crate) struct Numbers<'a> {
+    pub entries: &'a [Entry],
+    constants: &'a [f64],
+}
+
+impl Numbers<'_> {
+    /// The value of an operand, and whether it needs a gradient; `None` if it is no number of type `E` that is kept in its
+    /// entry. The place is that of a constant, or of an entry.
+    #[inline(always)]
+    pub fn operand<E: FloatElement>(&self, place: u32, constant: bool) -> Option<(E, bool)> {
+        if constant {
+            return Some((E::of(self.constants[place as usize]), false));
+        }
+        let entry = &self.entries[place as usize];
+        if entry.is_number::<E>() { Some((entry.number(), entry.flags.has(Flags::GRAD))) } else { None }
     }
 }

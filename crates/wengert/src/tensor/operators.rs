@@ -7,7 +7,7 @@ use std::ops::{
 use super::TensorBase;
 use crate::element::FloatElement;
 use crate::error::unwrap;
-use crate::ops::elementwise::{Elementwise, binary_of, formulas, unary};
+use crate::ops::elementwise::{Elementwise, formulas, operator, unary};
 
 /// Stamps one operator: tensor with tensor, tensor with number, number with tensor, the assigning form, and all of them with
 /// references to tensors, which generic numeric code uses.
@@ -21,7 +21,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: Self) -> Self {
-                unwrap(binary_of::<formulas::$row, _>(self, other))
+                operator::<formulas::$row, _>(self, other)
             }
         }
         impl<E: FloatElement> $assign for TensorBase<E> {
@@ -36,7 +36,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: E) -> Self {
-                unwrap(binary_of::<formulas::$row, _>(self, other.into()))
+                operator::<formulas::$row, _>(self, other.into())
             }
         }
         impl<E: FloatElement> $assign<E> for TensorBase<E> {
@@ -51,7 +51,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: i32) -> Self {
-                unwrap(binary_of::<formulas::$row, _>(self, other))
+                operator::<formulas::$row, _>(self, other)
             }
         }
         impl<E: FloatElement> $trait<TensorBase<E>> for i32 {
@@ -59,7 +59,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: TensorBase<E>) -> TensorBase<E> {
-                unwrap(binary_of::<formulas::$row, _>(self, other))
+                operator::<formulas::$row, _>(self, other)
             }
         }
         impl<E: FloatElement, R> $trait<R> for &TensorBase<E>
@@ -96,7 +96,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: TensorBase<$number>) -> TensorBase<$number> {
-                unwrap(binary_of::<formulas::$row, _>(self, other))
+                operator::<formulas::$row, _>(self, other)
             }
         }
         impl $trait<&TensorBase<$number>> for $number {
@@ -104,7 +104,7 @@ macro_rules! operator {
             #[inline]
             #[track_caller]
             fn $method(self, other: &TensorBase<$number>) -> TensorBase<$number> {
-                unwrap(binary_of::<formulas::$row, _>(self, *other))
+                operator::<formulas::$row, _>(self, *other)
             }
         }
     )+ };

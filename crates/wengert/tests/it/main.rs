@@ -14,6 +14,7 @@ mod ops_md;
 mod places;
 mod programs;
 mod reduce;
+mod regions;
 mod reference;
 mod robust;
 mod samples;

@@ -22,7 +22,7 @@ pub(super) struct Boundary {
     from: u32,
     /// In ascending order, and what was found of them.
     wanted: SmallVec<[u32; 4]>,
-    found: SmallVec<[Option<Adjoint>; 4]>,
+    found: SmallVec<[Adjoint; 4]>,
 }
 
 /// Of wanted entries; `None` where no path led.
@@ -50,12 +50,12 @@ impl Sweep {
     ) -> Result<(Adjoints, Vec<Handle>)> {
         let caller = tape::with(|tape| Ok(tape.scope_id()))?;
         let mut sweep = Self::new(caller, recorded, Purpose::Accumulate, super::LISTS.take());
-        let found = SmallVec::from_elem(None, wanted.len());
+        let found = SmallVec::from_elem(Adjoint::None, wanted.len());
         sweep.boundary = Some(Boundary { from, wanted, found });
         sweep.run_in_scope(roots)?;
         let Some(Boundary { wanted, found, .. }) = sweep.boundary.take() else { unreachable!("set above") };
         let found = tape::with(|tape| {
-            wanted.iter().zip(found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect::<Result<_>>()
+            wanted.iter().zip(&found).map(|(&index, adjoint)| own_gradient(tape, index, adjoint)).collect::<Result<_>>()
         })?;
         Ok((found, std::mem::take(&mut sweep.accumulated)))
     }
@@ -81,7 +81,7 @@ impl Sweep {
             })?,
             other => other,
         };
-        boundary.found[place] = Some(kept);
+        boundary.found[place] = kept;
         Ok(())
     }
 }

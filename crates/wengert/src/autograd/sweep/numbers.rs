@@ -47,27 +47,28 @@ impl Sweep {
     }
 
     /// Passes a run of elementwise entries below `end` that are numbers of type `E` and so are their operands; gives its end.
-    fn pass_run<E: FloatElement>(&mut self, tape: &Tape, start: u32, mut end: u32) -> u32 {
-        let next_wanted = match &self.purpose {
-            Purpose::Capture(wanted) => wanted.next(end),
-            Purpose::Accumulate => u32::MAX,
-        };
+    #[inline(never)]
+    fn pass_run<E: FloatElement>(&mut self, tape: &Tape, mut start: u32, mut end: u32) -> u32 {
+        if let Purpose::Capture(wanted) = &self.purpose {
+            start = wanted.next(end).map_or(start, |wanted| start.max(wanted + 1));
+        }
         let Lists { adjoints, free, .. } = &mut self.lists;
+        // Slices of one length, so that an operand's place is checked once for both.
+        let (numbers, adjoints) = (tape.numbers(end), &mut adjoints[..end as usize]);
         let mut pending = self.pending;
-        while end > start && pending > 0 {
+        while end > start {
             let index = end - 1;
             match adjoints[index as usize] {
+                Adjoint::None if pending == 0 => break,
                 Adjoint::None => {}
-                Adjoint::Number(g) if index != next_wanted => {
-                    let passed = elementwise::scalar_products(
-                        tape,
-                        tape.entry(index),
-                        E::of(g),
-                        #[inline(always)]
-                        |operand, share: E| pending += add_number(tape, adjoints, free, operand, share),
-                    );
-                    if !passed {
-                        break;
+                Adjoint::Number(g) => {
+                    let entry = &numbers.entries[index as usize];
+                    let Some([of_a, of_b]) = elementwise::scalar_products(&numbers, entry, E::of(g)) else { break };
+                    if of_a.need {
+                        pending += add_number(tape, adjoints, free, entry.a, of_a.value);
+                    }
+                    if of_b.need {
+                        pending += add_number(tape, adjoints, free, entry.b, of_b.value);
                     }
                     adjoints[index as usize] = Adjoint::None;
                     pending -= 1;
@@ -124,14 +125,18 @@ pub(super) fn add_number<E: FloatElement>(
     let adjoint = &mut adjoints[operand as usize];
     match *adjoint {
         Adjoint::Number(before) => *adjoint = Adjoint::Number((E::of(before) + value).into()),
-        Adjoint::Block(block) => {
-            free.push((E::DTYPE, 1, block));
-            *adjoint = Adjoint::Number((tape.arena.read::<E>(block)[0] + value).into());
-        }
+        Adjoint::Block(block) => *adjoint = Adjoint::Number((absorb_slow::<E>(tape, free, block) + value).into()),
         _ => {
             *adjoint = Adjoint::Number(value.into());
             return 1;
         }
     }
     0
+}
+
+/// The number in a block, which is free again.
+#[cold]
+fn absorb_slow<E: FloatElement>(tape: &Tape, free: &mut Vec<(DType, usize, Storage)>, block: Storage) -> E {
+    free.push((E::DTYPE, 1, block));
+    tape.arena.read(block)[0]
 }

@@ -8,21 +8,24 @@ mod blocks;
 mod formula;
 mod methods;
 mod product;
+mod program;
 mod rows;
 mod scalar;
 
 use smallvec::SmallVec;
 
-use self::blocks::{Source, for_blocks};
+pub(crate) use self::blocks::Source;
 pub(crate) use self::formula::Formula;
 pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};
-pub(crate) use self::product::{moving, products, recorded, sweep};
+pub(crate) use self::product::{Product, append, moving, products, recorded, sweep};
+use self::program::Kernel;
+pub(crate) use self::program::{Operand as Slot, Program};
 pub use self::rows::Elementwise;
 pub(crate) use self::rows::formulas;
 pub(crate) use self::scalar::scalar_products;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::{Result, error};
+use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
 use crate::shape::{Layout, Shape, broadcast};
 use crate::tape::arena::{Ref, RefList};
@@ -109,19 +112,26 @@ pub(crate) fn binary<E: FloatElement>(
     general(op, &[a.operand(), b.operand()])
 }
 
-/// As [`binary`], of the row `F`; for operators, which are worth an instance each.
+/// The row `F` as an operator, which is worth an instance of its own; what is not a plain number is left to another function, so
+/// that this one needs no stack.
+///
+/// # Panics
+/// With the text of the error that [`binary`] returns.
 #[inline]
 #[track_caller]
-pub(crate) fn binary_of<F: Formula, E: FloatElement>(
-    a: impl IntoOperand<E>,
-    b: impl IntoOperand<E>,
-) -> Result<TensorBase<E>> {
+pub(crate) fn operator<F: Formula, E: FloatElement>(a: impl IntoOperand<E>, b: impl IntoOperand<E>) -> TensorBase<E> {
     if !trace::is_on()
         && let Some(value) = scalar::binary_of::<F, E, _, _>(a, b)
     {
-        return Ok(value);
+        return value;
     }
-    general(F::OP, &[a.operand(), b.operand()])
+    general_operator(F::OP, a.operand(), b.operand())
+}
+
+#[inline(never)]
+#[track_caller]
+fn general_operator<E: FloatElement>(op: Elementwise, a: Operand<E>, b: Operand<E>) -> TensorBase<E> {
+    unwrap(general(op, &[a, b]))
 }
 
 /// Records what is not a plain number, and all while lines are noted.
@@ -302,14 +312,15 @@ fn evaluate<E: FloatElement>(
     places: &[Place],
     shared: &SharedMeta,
 ) -> Result<(Value<E>, Ref<Meta>)> {
-    let kernel = E::kernels(row).value;
+    let kernel = Kernel::Value(E::kernels(row).value);
     let layout = &shared.layout;
     let run = |tape: &Tape, out: &mut [E]| {
-        let mut sources = [Source::Unused; 3];
+        let mut sources = [Source::Unused; 5];
         for (source, &place) in sources.iter_mut().zip(places) {
             *source = source_of(tape, place, layout);
         }
-        for_blocks(&tape.arena, sources, layout.numel(), |range, operands| kernel(operands, &mut out[range]))
+        program::apply(kernel, sources, out, false);
+        Ok(())
     };
     tape.evaluate(layout, shared.place, run)
 }

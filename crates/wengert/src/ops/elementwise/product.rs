@@ -1,10 +1,10 @@
 //! Products of an incoming derivative with a row's Jacobian: as kernels into blocks, or recorded.
 
 use smallvec::SmallVec;
-use wengert_kernels::map;
 
-use super::blocks::{Source, fill, for_blocks, for_short_blocks};
+use super::blocks::{Source, fill};
 use super::formula::{Needs, Row, Vals};
+use super::program::{self, Kernel, Operand, Program};
 use super::{BLOCK, Elementwise, Place, places_of, source_of};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
@@ -82,34 +82,35 @@ fn products_into<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     lend(tape, target, |out: &mut [E], tape| {
-        let layout = *tape.layout(index);
-        let kernel = E::kernels(row).vjp[rule];
-        let sources = product_sources(tape, index, row, rule, g);
-        if first {
-            return for_blocks(&tape.arena, sources, layout.numel(), |range, values| kernel(values, &mut out[range]));
-        }
-        let mut block = tape.arena.alloc::<E>(layout.numel().min(BLOCK), u32::MAX)?;
-        let block = block.slice();
-        for_short_blocks(&tape.arena, sources, layout.numel(), |range, values| {
-            let part = &mut block[..range.len()];
-            kernel(values, part);
-            map::add_assign(part, &mut out[range]);
-        })
-    })
+        let mut sources = product_sources(tape, index, row, rule);
+        sources[0] = Source::Slice(tape.arena.read(g));
+        program::apply(Kernel::Product(E::kernels(row).vjp[rule]), sources, out, !first);
+    });
+    Ok(())
 }
 
-/// What the product with `g` for one operand reads.
-fn product_sources<'a, E: FloatElement>(
+/// Appends the vector-Jacobian product of entry `index` for one operand, whose incoming derivative is `g`, to a program: it stores to
+/// `slot`, or adds.
+pub(crate) fn append<'a, E: FloatElement>(
+    program: &mut Program<'a, E>,
     tape: &'a Tape,
     index: u32,
-    row: &Row,
+    op: Elementwise,
     rule: usize,
-    g: Storage,
-) -> [Source<'a, E>; 5] {
+    g: Operand,
+    (slot, add): (usize, bool),
+) {
+    let row = op.row();
+    let mut operands = product_sources(tape, index, row, rule).map(|source| program.input(source));
+    operands[0] = g;
+    program.step(Kernel::Product(E::kernels(row).vjp[rule]), operands, slot, add);
+}
+
+/// What the product for one operand reads beside the incoming derivative, which comes first.
+fn product_sources<'a, E: FloatElement>(tape: &'a Tape, index: u32, row: &Row, rule: usize) -> [Source<'a, E>; 5] {
     let layout = tape.layout(index);
     let needs = row.needs[rule].expect("a product of an operand that has a rule");
     let mut sources = [Source::Unused; 5];
-    sources[0] = Source::Slice(tape.arena.read(g));
     for (k, &place) in places_of(tape, index, row.arity).iter().enumerate() {
         if needs.operand(k) {
             sources[k + 1] = source_of(tape, place, layout);

@@ -9,57 +9,83 @@ use super::rows::formulas;
 use super::{Elementwise, IntoOperand, Operand};
 use crate::element::FloatElement;
 use crate::ops::Op;
-use crate::tape::{self, Entry, Flags, Tape};
+use crate::tape::{self, Entry, Flags, Numbers, Tape};
 use crate::tensor::TensorBase;
 
-/// Stamps the choice of the inlined instance: rows whose value and products are basic operations, and rows whose products
-/// alone are.
+/// Stamps the choice of the inlined instance: rows of one and of two operands whose value and products are basic operations,
+/// and rows of one operand whose product alone is.
 ///
 /// ```text
-/// basic! { values Add; products Exp; }
-/// // match op { Elementwise::Add => formulas::Add::value(v), _ => value_by_kernel(..) }, and so on
+/// basic! { unary Neg; binary Add; products Exp; }
+/// // match op { Elementwise::Add => formulas::Add::value(v), .., _ => value_by_kernel(..) }, and so on
 /// ```
 macro_rules! basic {
-    (values $($both:ident)+; products $($product:ident)+;) => {
+    (unary $($unary:ident)+; binary $($binary:ident)+; products $($product:ident)+;) => {
         /// Whether the row's value is made of basic operations; such rows have a derivative for every operand.
         #[inline(always)]
         const fn is_basic(op: Elementwise) -> bool {
-            matches!(op, $(Elementwise::$both)|+)
+            matches!(op, $(Elementwise::$unary)|+ | $(Elementwise::$binary)|+)
         }
 
         #[inline(always)]
         fn value<E: FloatElement>(op: Elementwise, a: E, b: E) -> E {
+            let vals = Vals { g: a, a, b, c: a, y: a };
             match op {
-                $(Elementwise::$both => formulas::$both::value(Vals { g: a, a, b, c: a, y: a }),)+
+                $(Elementwise::$unary => formulas::$unary::value(vals),)+
+                $(Elementwise::$binary => formulas::$binary::value(vals),)+
                 _ => value_by_kernel(op, a, b),
             }
         }
 
-        /// Hands the products of `g` with the Jacobian of `entry` to `add`, by operand, where one needs a gradient. `false`, and
-        /// nothing is done, if it is no elementwise entry whose value and operands are numbers of type `E`, or waits for
-        /// its gradient: the general path passes it.
+        /// The products of `g` with the Jacobian of `entry`, by operand; of use where one needs a gradient. `None` if it is no
+        /// elementwise entry whose value and operands are numbers of type `E`, or waits for its gradient: the general path
+        /// passes it.
         #[inline(always)]
-        pub(crate) fn scalar_products<E: FloatElement>(
-            tape: &Tape,
-            entry: &Entry,
-            g: E,
-            add: impl FnMut(u32, E),
-        ) -> bool {
-            let Op::Elementwise(op) = entry.op else { return false };
-            if !entry.is_number::<E>() || entry.flags.has(Flags::LIST | Flags::SLOT) {
-                return false;
+        pub(crate) fn scalar_products<E: FloatElement>(numbers: &Numbers<'_>, entry: &Entry, g: E) -> Option<[Product<E>; 2]> {
+            let Op::Elementwise(op) = entry.op else { return None };
+            // One branch instead of two.
+            if !entry.is_number::<E>() | entry.flags.has(Flags::LIST | Flags::SLOT) {
+                return None;
             }
+            let (a, need_a) = numbers.operand(entry.a, entry.flags.has(Flags::CONST_A))?;
+            let y = entry.number::<E>();
             match op {
-                $(Elementwise::$both => inlined::<formulas::$both, E>(tape, entry, g, add),)+
-                $(Elementwise::$product => inlined::<formulas::$product, E>(tape, entry, g, add),)+
-                _ => by_kernel(op, tape, entry, g, add),
+                $(Elementwise::$binary)|+ => {
+                    let (b, need_b) = numbers.operand(entry.b, entry.flags.has(Flags::CONST_B))?;
+                    let vals = Vals { g, a, b, c: a, y };
+                    let (of_a, of_b) = match op {
+                        $(Elementwise::$binary => {
+                            (formulas::$binary::vjp::<0, E>(vals), formulas::$binary::vjp::<1, E>(vals))
+                        })+
+                        _ => unreachable!("a row of two operands"),
+                    };
+                    Some([Product { value: of_a, need: need_a }, Product { value: of_b, need: need_b }])
+                }
+                $(Elementwise::$unary)|+ $(| Elementwise::$product)+ => {
+                    let vals = Vals { g, a, b: a, c: a, y };
+                    let value = match op {
+                        $(Elementwise::$unary => formulas::$unary::vjp::<0, E>(vals),)+
+                        $(Elementwise::$product => formulas::$product::vjp::<0, E>(vals),)+
+                        _ => unreachable!("a row of one operand"),
+                    };
+                    Some([Product { value, need: need_a }, Product { value, need: false }])
+                }
+                _ => products_by_kernel(numbers, entry, op, g),
             }
         }
     };
 }
 basic! {
-    values Add Sub Mul Div Neg Square Reciprocal Sqrt Abs;
+    unary Neg Square Reciprocal Sqrt Abs;
+    binary Add Sub Mul Div;
     products Exp Ln Log1p Tanh Sigmoid Atan;
+}
+
+/// What a sweep adds to an operand's adjoint, if that needs a gradient.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<E> {
+    pub value: E,
+    pub need: bool,
 }
 
 #[inline(never)]
@@ -69,63 +95,29 @@ fn value_by_kernel<E: FloatElement>(op: Elementwise, a: E, b: E) -> E {
     out[0]
 }
 
-#[inline(never)]
-fn product_by_kernel<E: FloatElement>(op: Elementwise, k: usize, g: E, a: E, b: E, y: E) -> E {
-    let mut out = [E::default()];
-    (E::kernels(op.row()).vjp[k])([&[g], &[a], &[b], &[a], &[y]], &mut out);
-    out[0]
-}
-
-/// The products by the formula itself, for a row of one or two operands.
-#[inline(always)]
-fn inlined<F: Formula, E: FloatElement>(tape: &Tape, entry: &Entry, g: E, mut add: impl FnMut(u32, E)) -> bool {
-    let Some((a, need_a)) = operand::<E>(tape, entry.a, entry.flags.has(Flags::CONST_A)) else { return false };
-    let y = entry.number::<E>();
-    if F::ARITY == 1 {
-        if need_a {
-            add(entry.a, F::vjp::<0, E>(Vals { g, a, b: a, c: a, y }));
-        }
-        return true;
-    }
-    let Some((b, need_b)) = operand::<E>(tape, entry.b, entry.flags.has(Flags::CONST_B)) else { return false };
-    if need_a {
-        add(entry.a, F::vjp::<0, E>(Vals { g, a, b, c: a, y }));
-    }
-    if need_b {
-        add(entry.b, F::vjp::<1, E>(Vals { g, a, b, c: a, y }));
-    }
-    true
-}
-
 /// The products by the row's kernels, for any row of one or two operands.
-#[inline(always)]
-fn by_kernel<E: FloatElement>(op: Elementwise, tape: &Tape, entry: &Entry, g: E, mut add: impl FnMut(u32, E)) -> bool {
-    let Some((a, need_a)) = operand::<E>(tape, entry.a, entry.flags.has(Flags::CONST_A)) else { return false };
-    let (b, need_b) = match op.row().arity {
+#[inline(never)]
+fn products_by_kernel<E: FloatElement>(
+    numbers: &Numbers<'_>,
+    entry: &Entry,
+    op: Elementwise,
+    g: E,
+) -> Option<[Product<E>; 2]> {
+    let row = op.row();
+    let (a, need_a) = numbers.operand(entry.a, entry.flags.has(Flags::CONST_A))?;
+    let (b, need_b) = match row.arity {
         1 => (a, false),
-        2 => match operand::<E>(tape, entry.b, entry.flags.has(Flags::CONST_B)) {
-            Some(operand) => operand,
-            None => return false,
-        },
-        _ => return false,
+        2 => numbers.operand(entry.b, entry.flags.has(Flags::CONST_B))?,
+        _ => return None,
     };
-    let y = entry.number::<E>();
-    for (k, place, need) in [(0, entry.a, need_a), (1, entry.b, need_b)] {
+    let product = |k: usize, need: bool| {
+        let mut out = [E::default()];
         if need {
-            add(place, product_by_kernel(op, k, g, a, b, y));
+            (E::kernels(row).vjp[k])([&[g], &[a], &[b], &[a], &[entry.number()]], &mut out);
         }
-    }
-    true
-}
-
-/// The value of an operand, and whether it needs a gradient; `None` if it is no number in its entry.
-#[inline(always)]
-fn operand<E: FloatElement>(tape: &Tape, place: u32, constant: bool) -> Option<(E, bool)> {
-    if constant {
-        return Some((E::of(tape.constant(place)), false));
-    }
-    let entry = tape.entry(place);
-    if entry.is_number::<E>() { Some((entry.number(), entry.flags.has(Flags::GRAD))) } else { None }
+        Product { value: out[0], need }
+    };
+    Some([product(0, need_a), product(1, need_b)])
 }
 
 /// An operand about to be recorded, whose value is known without memory of its own.
@@ -173,7 +165,7 @@ impl<E: FloatElement> Number<E> {
 #[inline]
 pub(super) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Option<TensorBase<E>> {
     tape::with_free(move |tape| {
-        let a = Number::of(tape, Operand::Tensor(a))?;
+        let a = Number::of(tape, Operand::Tensor(a)).filter(|_| tape.has_room())?;
         let grad = tape.grad_enabled && a.grad;
         if grad && !is_basic(op) && !op.row().differentiable(0) {
             return None;

@@ -1,0 +1,59 @@
+//! Loops over many elements, in parts for the threads of the current pool.
+//!
+//! Without the feature `rayon`, there is one thread. Invariant: no element depends on where a part begins, so that the number of
+//! threads leaves the bits alone.
+
+use std::ops::Range;
+
+#[cfg(feature = "rayon")]
+pub(crate) use rayon::{current_num_threads as threads, join};
+
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn threads() -> usize {
+    1
+}
+
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn join(first: impl FnOnce(), second: impl FnOnce()) {
+    first();
+    second();
+}
+
+/// Elements times formulas from which a loop is shared by threads: below, waking one takes longer than it saves. Measured with
+/// one addition (memory-bound) and with `tanh` (bound by arithmetic), which gain from 2^16 and from 2^14 elements on.
+const SHARED_WORK: usize = 1 << 16;
+
+/// What is cut where a loop over elements is: the memory that it writes.
+pub trait Part: Send {
+    /// The first `at` elements, and the others.
+    fn split_at(self, at: usize) -> (Self, Self)
+    where
+        Self: Sized;
+}
+
+impl<E: Send> Part for &mut [E] {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        self.split_at_mut(at)
+    }
+}
+
+/// Calls `run` with consecutive ranges that cover `0 .. len` and with the same parts of `out`, several at a time if the work, `len`
+/// times the number of formulas that are computed of each element, is worth it. Ranges begin at multiples of `unit`.
+pub fn in_parts<P: Part>(len: usize, formulas: usize, unit: usize, out: P, run: impl Fn(Range<usize>, P) + Sync) {
+    let work = len.saturating_mul(formulas);
+    let parts = if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)).min(len.div_ceil(unit)) };
+    run_parts(0..len, unit, parts, out, &run);
+}
+
+fn run_parts<P: Part>(range: Range<usize>, unit: usize, parts: usize, out: P, run: &(impl Fn(Range<usize>, P) + Sync)) {
+    if parts <= 1 {
+        return run(range, out);
+    }
+    let at = range.len() * (parts / 2) / parts / unit * unit;
+    let middle = range.start + at;
+    let (head, tail) = out.split_at(at);
+    join(
+        || run_parts(range.start..middle, unit, parts / 2, head, run),
+        || run_parts(middle..range.end, unit, parts - parts / 2, tail, run),
+    );
+}

@@ -1,0 +1,215 @@
+//! Straight-line programs of elementwise kernels, run block by block.
+//!
+//! ```text
+//! inputs    x  g          elements in memory, numbers, masks, broadcast operands: packed where they are no plain slice
+//! slots     w' | r0 r1    the outputs: memory that is written; then registers: one block each, in cache
+//! steps     r0 = tanh'(g, y)    r1 = r0 * 2    w' += r1
+//! ```
+//!
+//! All steps run over one block of [`BLOCK`] elements before the next block is begun, so that what passes from step to step stays in
+//! the first-level cache. Blocks are shared by threads.
+//!
+//! Invariant: a step computes each element by the same kernel, and adds in the same order, as a loop over all elements would, so
+//! that the bits do not depend on the blocks.
+
+use std::ops::Range;
+
+use smallvec::{SmallVec, smallvec};
+use wengert_kernels::{map, parallel};
+
+use super::BLOCK;
+use super::blocks::{Source, fill};
+use crate::element::FloatElement;
+
+/// What a step reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Operand {
+    /// The kernel does not read it.
+    Unused,
+    Input(usize),
+    Slot(usize),
+}
+
+/// A row's kernel for its value, or for one of its vector-Jacobian products.
+#[derive(Clone, Copy)]
+pub(crate) enum Kernel<E> {
+    Value(fn([&[E]; 3], &mut [E])),
+    Product(fn([&[E]; 5], &mut [E])),
+}
+
+/// Runs one kernel over all elements: `out = kernel(sources)`, or `out += kernel(sources)` with `add`.
+pub(super) fn apply<E: FloatElement>(kernel: Kernel<E>, sources: [Source<'_, E>; 5], out: &mut [E], add: bool) {
+    let is_direct = |source: &Source<'_, E>| matches!(source, Source::Slice(_) | Source::Unused);
+    if !add && sources.iter().all(is_direct) {
+        let first =
+            sources.iter().find_map(|source| if let Source::Slice(slice) = source { Some(*slice) } else { None });
+        let first = first.expect("an operand that the formula reads");
+        let slices = sources.map(|source| if let Source::Slice(slice) = source { slice } else { first });
+        return parallel::in_parts(out.len(), 1, BLOCK, out, |range, out| {
+            kernel.run(slices.map(|slice| &slice[range.clone()]), out);
+        });
+    }
+    let mut program = Program::new(1);
+    let operands = sources.map(|source| program.input(source));
+    program.step(kernel, operands, 0, add);
+    program.run(out.len(), smallvec![out]);
+}
+
+/// One kernel on one block.
+#[derive(Clone, Copy)]
+struct Step<E> {
+    kernel: Kernel<E>,
+    operands: [Operand; 5],
+    /// The slot that is written.
+    slot: usize,
+    /// Whether the result is added to what the slot has.
+    add: bool,
+}
+
+/// The steps, and what they read. A slot below `outputs` is an output, the others are registers.
+pub(crate) struct Program<'a, E> {
+    inputs: SmallVec<[Source<'a, E>; 8]>,
+    steps: SmallVec<[Step<E>; 8]>,
+    outputs: usize,
+    registers: usize,
+    /// Registers whose contents are not read any more.
+    free: SmallVec<[usize; 8]>,
+}
+
+/// Outputs, one length each.
+type Outputs<'a, E> = SmallVec<[&'a mut [E]; 4]>;
+
+/// The part of all outputs that one thread writes.
+struct Share<'a, E>(Outputs<'a, E>);
+
+impl<E: Send> parallel::Part for Share<'_, E> {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (head, tail) = self.0.into_iter().map(|output| output.split_at_mut(at)).unzip();
+        (Self(head), Self(tail))
+    }
+}
+
+impl<'a, E: FloatElement> Program<'a, E> {
+    /// A program without steps, which writes so many outputs.
+    pub fn new(outputs: usize) -> Self {
+        Self { inputs: SmallVec::new(), steps: SmallVec::new(), outputs, registers: 0, free: SmallVec::new() }
+    }
+
+    /// A register, with arbitrary contents.
+    pub fn register(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.registers += 1;
+            self.outputs + self.registers - 1
+        })
+    }
+
+    /// Lets the register be used again by later steps. Nothing happens to an output.
+    pub fn release(&mut self, slot: usize) {
+        if slot >= self.outputs {
+            self.free.push(slot);
+        }
+    }
+
+    /// Has the program read a source.
+    pub fn input(&mut self, source: Source<'a, E>) -> Operand {
+        if matches!(source, Source::Unused) {
+            return Operand::Unused;
+        }
+        self.inputs.push(source);
+        Operand::Input(self.inputs.len() - 1)
+    }
+
+    /// Appends a step that stores to `slot`, or adds.
+    pub fn step(&mut self, kernel: Kernel<E>, operands: [Operand; 5], slot: usize, add: bool) {
+        self.steps.push(Step { kernel, operands, slot, add });
+    }
+
+    /// Runs the steps over `numel` elements.
+    pub fn run(&self, numel: usize, outputs: Outputs<'_, E>) {
+        debug_assert_eq!(outputs.len(), self.outputs);
+        debug_assert!(outputs.iter().all(|output| output.len() == numel), "outputs of one length");
+        parallel::in_parts(numel, self.steps.len(), BLOCK, Share(outputs), |range, Share(outputs)| {
+            self.run_range(range, outputs);
+        });
+    }
+
+    /// Runs the steps over the elements `range`, whose outputs these are.
+    fn run_range(&self, range: Range<usize>, mut outputs: Outputs<'_, E>) {
+        let packed = self.inputs.iter().filter(|input| !matches!(input, Source::Slice(_))).count();
+        let adds = usize::from(self.steps.iter().any(|step| step.add));
+        let memory = packed + self.registers + adds;
+        let width = range.len().min(BLOCK);
+        E::scratch(memory * width, |scratch| {
+            let mut blocks = scratch.chunks_exact_mut(width.max(1));
+            let mut buffers: SmallVec<[Option<&mut [E]>; 8]> = self
+                .inputs
+                .iter()
+                .map(|input| if let Source::Slice(_) = input { None } else { blocks.next() })
+                .collect();
+            let mut temporary = if adds > 0 { blocks.next() } else { None };
+            let mut registers: SmallVec<[&mut [E]; 8]> = blocks.collect();
+            for (buffer, input) in buffers.iter_mut().zip(&self.inputs) {
+                if let (Some(buffer), Source::Splat(number)) = (buffer, input) {
+                    buffer.fill(*number);
+                }
+            }
+            for start in range.clone().step_by(width.max(1)) {
+                let block = start..range.end.min(start + width);
+                for (buffer, input) in buffers.iter_mut().zip(&self.inputs) {
+                    if let Some(buffer) = buffer {
+                        fill(input, block.clone(), &mut buffer[..block.len()]);
+                    }
+                }
+                let inputs: SmallVec<[&[E]; 8]> = self
+                    .inputs
+                    .iter()
+                    .zip(&buffers)
+                    .map(|(input, buffer)| match (input, buffer) {
+                        (Source::Slice(slice), _) => &slice[block.clone()],
+                        (_, Some(buffer)) => &buffer[..block.len()],
+                        (_, None) => unreachable!("what is no slice is packed"),
+                    })
+                    .collect();
+                let local = block.start - range.start..block.end - range.start;
+                let mut slots: SmallVec<[&mut [E]; 12]> =
+                    outputs.iter_mut().map(|output| &mut output[local.clone()]).collect();
+                slots.extend(registers.iter_mut().map(|register| &mut register[..block.len()]));
+                self.run_block(&inputs, &mut slots, temporary.as_deref_mut().map(|sum| &mut sum[..block.len()]));
+            }
+        });
+    }
+
+    /// Runs the steps over one block.
+    fn run_block(&self, inputs: &[&[E]], slots: &mut [&mut [E]], mut temporary: Option<&mut [E]>) {
+        for step in &self.steps {
+            // Taken out for as long as it is written, so that the others can be read.
+            let out = std::mem::take(&mut slots[step.slot]);
+            let read = |operand: Operand| match operand {
+                Operand::Unused => None,
+                Operand::Input(place) => Some(inputs[place]),
+                Operand::Slot(slot) => Some(&*slots[slot]),
+            };
+            let first =
+                step.operands.iter().find_map(|&operand| read(operand)).expect("an operand that the formula reads");
+            let operands = step.operands.map(|operand| read(operand).unwrap_or(first));
+            match (&mut temporary, step.add) {
+                (Some(temporary), true) => {
+                    step.kernel.run(operands, temporary);
+                    map::add_assign(temporary, out);
+                }
+                _ => step.kernel.run(operands, out),
+            }
+            slots[step.slot] = out;
+        }
+    }
+}
+
+impl<E> Kernel<E> {
+    #[inline]
+    fn run(self, operands: [&[E]; 5], out: &mut [E]) {
+        match self {
+            Self::Value(kernel) => kernel([operands[0], operands[1], operands[2]], out),
+            Self::Product(kernel) => kernel(operands, out),
+        }
+    }
+}
