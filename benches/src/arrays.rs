@@ -74,6 +74,24 @@ impl Array {
         }
     }
 
+    /// A matrix the other way round.
+    pub fn transposed(&self) -> Self {
+        let &[rows, columns] = self.shape.as_slice() else { panic!("a matrix, not shape {:?}", self.shape) };
+        let numbers = self.numbers();
+        let numbers = (0..columns).flat_map(|j| (0..rows).map(move |i| numbers[i * columns + j])).collect();
+        Self { shape: vec![columns, rows], data: Data::F32(numbers) }
+    }
+
+    /// Labels as rows of `classes` numbers, 1 at the label; numbers as they are.
+    pub fn one_hot(&self, classes: usize) -> Self {
+        let Some(labels) = self.as_labels() else { return self.clone() };
+        let mut rows = Self::zeros(&[labels.len(), classes]);
+        if let Data::F32(numbers) = &mut rows.data {
+            labels.iter().enumerate().for_each(|(i, &label)| numbers[i * classes + label as usize] = 1.0);
+        }
+        rows
+    }
+
     /// A leaf with these numbers.
     pub fn tensor(&self) -> Tensor {
         Tensor::from_slice(self.numbers(), &self.shape)

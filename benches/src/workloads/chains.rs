@@ -8,7 +8,7 @@ use super::{Cost, Program, Results, Unit, Workload};
 use crate::arrays::Array;
 
 /// Half the number of operations of the scalar chain.
-const ROUNDS: usize = 1_000;
+pub const SCALAR_ROUNDS: usize = 1_000;
 /// Elements that a cache does not hold.
 const LARGE: usize = 4_000_000;
 
@@ -17,7 +17,7 @@ pub fn workloads() -> Vec<Workload> {
         Workload {
             name: "scalar-chain-2000",
             kind: "scalar_chain",
-            unit: Unit::Operations(2 * ROUNDS),
+            unit: Unit::Operations(2 * SCALAR_ROUNDS),
             data: 0,
             // The chain is bound by latencies.
             cost: Cost { flops: 0.0, bytes: 0.0 },
@@ -25,7 +25,7 @@ pub fn workloads() -> Vec<Workload> {
             start: |inputs| {
                 differentiate(inputs, |[x, w, b]: [Tensor; 3]| {
                     let mut y = x;
-                    for _ in 0..ROUNDS {
+                    for _ in 0..SCALAR_ROUNDS {
                         y = y * w + b;
                     }
                     y

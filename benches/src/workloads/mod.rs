@@ -8,7 +8,9 @@ mod network;
 mod perceptron;
 mod transformer;
 
+pub use chains::SCALAR_ROUNDS;
 pub use matmul::primal;
+pub use network::RATE;
 
 use wengert::manual_seed;
 

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use crate::element::FloatElement;
 use crate::ops::Structured;
 use crate::ops::elementwise::{self, Elementwise, Operand};
-use crate::tensor::Tensor64;
+use crate::tensor::{Tensor64, TensorBase};
 
 /// A call of one operation whose derivatives can be checked.
 pub struct Sample {
@@ -25,6 +26,50 @@ pub struct Sample {
 /// A call on 64-bit operands.
 pub type Run = Box<dyn Fn(&[Tensor64]) -> Tensor64>;
 
+/// An elementwise operation.
+#[derive(Clone, Copy)]
+pub struct Pointwise {
+    op: Elementwise,
+}
+
+impl Pointwise {
+    /// Every elementwise operation.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Elementwise::rows().iter().map(|row| Self { op: row.op })
+    }
+
+    /// The operation's name.
+    pub fn name(self) -> &'static str {
+        self.op.row().name
+    }
+
+    /// What print shows as its `grad_fn`, which tells operations of one name apart.
+    pub fn grad_fn(self) -> &'static str {
+        self.op.row().grad_fn
+    }
+
+    /// An interval per operand in which the operation is differentiable.
+    pub fn domain(self) -> &'static [Range<f64>] {
+        self.op.row().domain
+    }
+
+    /// Which operands have a derivative.
+    pub fn differentiable(self) -> Vec<bool> {
+        let row = self.op.row();
+        (0..row.arity).map(|k| row.differentiable(k)).collect()
+    }
+
+    /// Calls the operation on operands whose shapes broadcast.
+    ///
+    /// # Panics
+    /// With the operation's errors.
+    #[track_caller]
+    pub fn run<E: FloatElement>(self, x: &[TensorBase<E>]) -> TensorBase<E> {
+        let operands: Vec<_> = x.iter().map(|&x| Operand::Tensor(x)).collect();
+        crate::error::unwrap(elementwise::record(self.op, &operands))
+    }
+}
+
 /// The shapes that elementwise operations are sampled at, by operand: equal, broadcast, and rank 0.
 const SHAPES: [(&str, [&[usize]; 3]); 3] = [
     ("equal shapes", [&[2, 3], &[2, 3], &[2, 3]]),
@@ -35,22 +80,16 @@ const SHAPES: [(&str, [&[usize]; 3]); 3] = [
 /// Samples of every operation.
 pub fn samples() -> Vec<Sample> {
     let mut samples = Vec::new();
-    for row in Elementwise::rows() {
+    for op in Pointwise::all() {
         for (case, shapes) in SHAPES {
-            let inputs = row.domain.iter().zip(shapes).map(|(on, shape)| (shape.to_vec(), on.clone())).collect();
-            let differentiable = (0..row.arity).map(|k| row.differentiable(k)).collect();
-            let op = row.op;
-            let run = move |x: &[Tensor64]| {
-                let operands: Vec<_> = x.iter().map(|&x| Operand::Tensor(x)).collect();
-                crate::error::unwrap(elementwise::record(op, &operands))
-            };
+            let inputs = op.domain().iter().zip(shapes).map(|(on, shape)| (shape.to_vec(), on.clone())).collect();
             samples.push(Sample {
-                op: row.name,
-                grad_fn: row.grad_fn,
+                op: op.name(),
+                grad_fn: op.grad_fn(),
                 case,
                 inputs,
-                differentiable,
-                run: Box::new(run),
+                differentiable: op.differentiable(),
+                run: Box::new(move |x: &[Tensor64]| op.run(x)),
             });
         }
     }

@@ -9,6 +9,7 @@
 
 mod agree;
 mod fresh;
+mod libraries;
 mod options;
 mod participant;
 mod process;
@@ -22,7 +23,7 @@ use wengert_benches::machine::Machine;
 use wengert_benches::workloads::{self, Workload};
 
 use options::Options;
-use participant::{Ours, Participant};
+use participant::{Local, Participant};
 use process::Process;
 use turns::Row;
 
@@ -83,11 +84,14 @@ fn start_processes(options: &Options) -> Vec<Process> {
 /// Compares and times all participants on one workload.
 fn measure(workload: &Workload, processes: &mut [Process], options: &Options) -> Result<Row, String> {
     let inputs = workload.inputs();
-    let mut participants: Vec<Box<dyn Participant + '_>> = vec![Box::new(Ours::new(workload, &inputs))];
+    let ours = Local::new("wengert", workload.start(&inputs));
+    let mut participants: Vec<Box<dyn Participant + '_>> = vec![Box::new(ours)];
     if workload.has_peers() {
+        let local = libraries::participants(&options.peers, workload.kind, &inputs);
+        participants.extend(local.into_iter().map(|local| Box::new(local) as Box<dyn Participant>));
         participants.extend(processes.iter_mut().map(|process| Box::new(process) as Box<dyn Participant>));
     } else {
-        participants.push(Box::new(Ours::primal(&inputs)));
+        participants.push(Box::new(Local::new("the product alone", workloads::primal(&inputs))));
     }
     let failures = agree::prepare(workload, &inputs, &mut participants)?;
     Ok(turns::time(&mut participants, failures, options.rounds))

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::libraries;
+
 /// What to compare, and how.
 pub struct Options {
     /// Names of peers.
@@ -24,13 +26,15 @@ pub struct Options {
 }
 
 /// The peers that this program was built with.
-const PEERS: [&str; 2] = ["torch", "jax"];
+fn peers() -> Vec<String> {
+    ["torch", "jax"].into_iter().chain(libraries::names()).map(String::from).collect()
+}
 
 impl Options {
     /// Reads the command line.
     pub fn parse() -> Result<Self, crate::Error> {
         let mut options = Self {
-            peers: PEERS.map(String::from).to_vec(),
+            peers: peers(),
             python: "python3".into(),
             only: None,
             threads: 2,
@@ -57,8 +61,12 @@ impl Options {
         if options.threads == 0 || options.rounds == 0 {
             return Err("--threads and --rounds want a number above 0".into());
         }
-        if let Some(peer) = options.peers.iter().find(|peer| !PEERS.contains(&peer.as_str())) {
-            return Err(format!("--peers: {peer} is none of {}", PEERS.join(", ")).into());
+        if let Some(peer) = options.peers.iter().find(|peer| !peers().contains(peer)) {
+            let known = peers().join(", ");
+            return Err(format!(
+                "--peers: {peer} is none of {known}; candle, burn and dfdx need --features of their names"
+            )
+            .into());
         }
         Ok(options)
     }

@@ -17,25 +17,20 @@ pub trait Participant {
     fn time(&mut self, warmup: usize, count: usize) -> Result<f64, String>;
 }
 
-/// Ourselves.
-pub struct Ours {
+/// A program in this process: ourselves, or another library.
+pub struct Local {
     name: &'static str,
     program: Program,
 }
 
-impl Ours {
-    /// A workload, prepared.
-    pub fn new(workload: &Workload, inputs: &[Array]) -> Self {
-        Self { name: "wengert", program: workload.start(inputs) }
-    }
-
-    /// The matrix product without its gradient.
-    pub fn primal(inputs: &[Array]) -> Self {
-        Self { name: "the product alone", program: wengert_benches::workloads::primal(inputs) }
+impl Local {
+    /// A program that is prepared already.
+    pub fn new(name: &'static str, program: Program) -> Self {
+        Self { name, program }
     }
 }
 
-impl Participant for Ours {
+impl Participant for Local {
     fn name(&self) -> String {
         self.name.into()
     }
