@@ -1,5 +1,6 @@
 //! Who takes turns: ourselves and peers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use wengert_benches::arrays::Array;
@@ -40,15 +41,27 @@ impl Participant for Local {
     }
 
     fn check(&mut self) -> Result<Vec<Array>, String> {
-        let Results { mut gradients, parameters } = (self.program.check)();
+        let Results { mut gradients, parameters } = caught(&mut self.program.check)?;
         gradients.extend(parameters);
         Ok(gradients)
     }
 
     fn time(&mut self, warmup: usize, count: usize) -> Result<f64, String> {
-        (0..warmup).for_each(|_| (self.program.step)());
-        let start = Instant::now();
-        (0..count).for_each(|_| (self.program.step)());
-        Ok(start.elapsed().as_secs_f64())
+        caught(|| {
+            (0..warmup).for_each(|_| (self.program.step)());
+            let start = Instant::now();
+            (0..count).for_each(|_| (self.program.step)());
+            start.elapsed().as_secs_f64()
+        })
     }
+}
+
+/// A panic as a reason, so that the others go on.
+fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    // Who panicked is asked nothing more.
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+        format!("it panicked: {}", text.unwrap_or_default())
+    })
 }

@@ -1,4 +1,4 @@
-//! dfdx: chains and perceptrons, with sizes known at run time.
+//! dfdx: chains and perceptrons, with sizes known at run time. It refuses a product of a tensor with itself: `square` stands for it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,12 +22,11 @@ pub fn start(kind: &str, inputs: &[Array]) -> Option<Program> {
         }),
         "tanh_exp" => differentiate(inputs, (inputs[0].numbers().len(),), |x| {
             let x = &x[0];
-            ((x.leaky_trace() * x.clone() + 2.0).tanh() * x.leaky_trace().exp()).sum()
+            ((x.leaky_trace().square() + 2.0).tanh() * x.leaky_trace().exp()).sum()
         }),
-        "mean_square" => differentiate(inputs, (inputs[0].numbers().len(),), |x| {
-            let y = x[0].leaky_trace() + 2.0;
-            (y.with_empty_tape() * y * 2.0).mean()
-        }),
+        "mean_square" => {
+            differentiate(inputs, (inputs[0].numbers().len(),), |x| ((x[0].leaky_trace() + 2.0).square() * 2.0).mean())
+        }
         "mlp" => perceptron(inputs),
         _ => return None,
     })
