@@ -10,8 +10,22 @@ import torch.nn.functional as F
 
 import protocol
 
+THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 RATE = 1e-3
 ADAM = dict(lr=RATE, eps=1e-6, weight_decay=0.01)
+
+
+def by_threads(run):
+    """`run(count)` with all threads, and with one: small work is slower on many."""
+
+    def variant(threads):
+        def iterate(count):
+            torch.set_num_threads(threads)
+            run(count)
+
+        return iterate
+
+    return [variant(threads) for threads in sorted({1, THREADS})]
 
 
 def differentiate(arrays, f):
@@ -32,7 +46,7 @@ def differentiate(arrays, f):
         y = gradient()
         return [y.detach().numpy()] + [x.grad.numpy() for x in inputs]
 
-    return protocol.Program(iterate, check)
+    return protocol.Program(protocol.fastest(by_threads(iterate)), check)
 
 
 class ManualSgd:
@@ -82,7 +96,7 @@ def train(parameters, losses, optimizers):
 
     starts = [p.detach().clone() for p in parameters]
     losses = losses if isinstance(losses, list) else [losses]
-    variants = [variant(loss, make()) for loss in losses for make in optimizers]
+    variants = [way for loss in losses for make in optimizers for way in by_threads(variant(loss, make()))]
     return protocol.Program(protocol.fastest(variants), check)
 
 
@@ -187,5 +201,4 @@ WORKLOADS = dict(
 )
 
 if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[1]))
     protocol.serve(f"torch {torch.__version__}", lambda kind, arrays: WORKLOADS[kind](arrays))

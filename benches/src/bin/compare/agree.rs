@@ -85,3 +85,35 @@ fn norm(a: &[f32]) -> f64 {
 fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use wengert_benches::arrays::{Array, Data};
+
+    use super::compare;
+
+    /// A value, a gradient, and what steps made of the parameter 1.
+    fn results(value: f32, gradient: f32, parameter: f32) -> Vec<Array> {
+        let row = |x| Array { shape: vec![2], data: Data::F32(vec![x, 1.0]) };
+        vec![Array::scalar(value), row(gradient), row(parameter)]
+    }
+
+    #[test]
+    fn only_equal_results_agree() {
+        let start = results(0.0, 0.0, 1.0).split_off(2);
+        let ours = results(2.0, -3.0, 0.997);
+        assert_eq!(compare(&ours, &results(2.0 + 1e-5, -3.0 + 1e-5, 0.997 + 1e-5), &start), Ok(()));
+        for (theirs, what) in [
+            (results(2.001, -3.0, 0.997), "the value"),
+            (results(f32::NAN, -3.0, 0.997), "the value"),
+            (results(2.0, -3.001, 0.997), "gradient 1"),
+            (results(2.0, -3.0, 0.9971), "parameter 1"),
+            (results(2.0, -3.0, 1.0), "parameter 1"),
+            (vec![Array::scalar(2.0)], "1 results"),
+            (vec![Array::scalar(2.0); 3], "result 1 has shape []"),
+        ] {
+            let why = compare(&ours, &theirs, &start).expect_err(what);
+            assert!(why.starts_with(what), "{why} should be about {what}");
+        }
+    }
+}

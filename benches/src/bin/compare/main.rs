@@ -27,6 +27,9 @@ use participant::{Local, Participant};
 use process::Process;
 use turns::Row;
 
+/// What the gradients of a matrix product are compared with.
+const PRODUCT: &str = "the product alone";
+
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
@@ -57,7 +60,9 @@ fn main() -> Result<(), Error> {
     }
     let again = Machine::measure(Duration::from_millis(1500));
     let machine = Machine { flops: machine.flops.max(again.flops), bandwidth: machine.bandwidth.max(again.bandwidth) };
-    report::summary(&rows, &machine);
+    let (compared, products): (Vec<_>, Vec<_>) = rows.iter().partition(|(workload, _)| workload.has_peers());
+    report::summary(&compared, &machine);
+    report::products(&products);
     let fresh = fresh::all(&workloads, &options)?;
     report::fresh(&fresh);
     if let Some(path) = &options.json {
@@ -91,7 +96,7 @@ fn measure(workload: &Workload, processes: &mut [Process], options: &Options) ->
         participants.extend(local.into_iter().map(|local| Box::new(local) as Box<dyn Participant>));
         participants.extend(processes.iter_mut().map(|process| Box::new(process) as Box<dyn Participant>));
     } else {
-        participants.push(Box::new(Local::new("the product alone", workloads::primal(&inputs))));
+        participants.push(Box::new(Local::new(PRODUCT, workloads::primal(&inputs))));
     }
     let failures = agree::prepare(workload, &inputs, &mut participants)?;
     Ok(turns::time(&mut participants, failures, options.rounds))

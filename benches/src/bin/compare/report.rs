@@ -5,6 +5,7 @@ use wengert_benches::machine::Machine;
 use wengert_benches::workloads::{Unit, Workload};
 use wengert_kernels::simd;
 
+use crate::PRODUCT;
 use crate::fresh::Fresh;
 use crate::options::Options;
 use crate::turns::{Row, Timing};
@@ -35,9 +36,12 @@ pub fn row(workload: &Workload, row: &Row, machine: &Machine) {
 }
 
 /// All workloads in one table, in Markdown.
-pub fn summary(rows: &[(&Workload, Row)], machine: &Machine) {
+pub fn summary(rows: &[&(&Workload, Row)], machine: &Machine) {
+    if rows.is_empty() {
+        return;
+    }
     let mut names: Vec<&str> = Vec::new();
-    for timing in rows.iter().filter(|(workload, _)| workload.has_peers()).flat_map(|(_, row)| &row.timings[1..]) {
+    for timing in rows.iter().flat_map(|(_, row)| &row.timings[1..]) {
         if !names.contains(&timing.name.as_str()) {
             names.push(&timing.name);
         }
@@ -46,7 +50,7 @@ pub fn summary(rows: &[(&Workload, Row)], machine: &Machine) {
     print!("| workload | ours | limit |");
     names.iter().for_each(|name| print!(" {name} | ratio |"));
     println!("\n| --- | --- | --- |{}", " --- | --- |".repeat(names.len()));
-    for (workload, row) in rows.iter().filter(|(workload, _)| workload.has_peers()) {
+    for (workload, row) in rows {
         let ours = &row.timings[0];
         let share = share(workload, ours, machine).map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
         print!("| {} | {} | {share} |", workload.name, in_units(workload.unit, ours.min));
@@ -62,6 +66,21 @@ pub fn summary(rows: &[(&Workload, Row)], machine: &Machine) {
     }
 }
 
+/// Gradients of matrix products against the products.
+pub fn products(rows: &[&(&Workload, Row)]) {
+    if rows.is_empty() {
+        return;
+    }
+    println!("\nA matrix product with both gradients, and the product alone\n");
+    println!("| workload | with gradients | product | ratio |\n| --- | --- | --- | --- |");
+    for (workload, row) in rows {
+        if let [all, product] = row.timings.as_slice() {
+            let [with, alone] = [all.min, product.min].map(duration);
+            println!("| {} | {with} | {alone} | {:.2} |", workload.name, all.min / product.min);
+        }
+    }
+}
+
 /// First steps.
 pub fn fresh(fresh: &[Fresh]) {
     println!(
@@ -73,8 +92,11 @@ pub fn fresh(fresh: &[Fresh]) {
     }
 }
 
-/// The least possible time as a share of this one.
+/// The least possible time as a share of this one; of a workload, not of what it is compared with if that does less.
 fn share(workload: &Workload, timing: &Timing, machine: &Machine) -> Option<f64> {
+    if timing.name == PRODUCT {
+        return None;
+    }
     let least = machine.least_time(workload.cost.flops, workload.cost.bytes);
     (least > 0.0).then_some(least / timing.min)
 }
