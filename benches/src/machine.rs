@@ -19,9 +19,9 @@ impl Machine {
     /// Measures for about `time`, with the threads of the current rayon pool.
     pub fn measure(time: Duration) -> Self {
         let share = time / 3;
-        let flops = best(share, || Threads::run(|| black_box(multiply_adds())));
-        let buffers: Vec<_> = (0..rayon::current_num_threads()).map(|_| Buffers::new()).collect();
-        let mut buffers = buffers;
+        // Each thread's best: when others keep a core busy, no turn is everybody's best.
+        let flops = rayon::broadcast(|_| best(share, multiply_adds)).into_iter().sum();
+        let mut buffers: Vec<_> = (0..rayon::current_num_threads()).map(|_| Buffers::new()).collect();
         let read = best(share, || buffers.par_iter().map(Buffers::read).sum());
         let copy = best(share, || buffers.par_iter_mut().map(Buffers::copy).sum());
         Self { flops, bandwidth: read.max(copy) }
@@ -43,16 +43,6 @@ fn best(time: Duration, mut f: impl FnMut() -> f64) -> f64 {
         best = f64::max(best, work / start.elapsed().as_secs_f64());
     }
     best
-}
-
-/// All threads of the pool.
-struct Threads;
-
-impl Threads {
-    /// Runs `f` once per thread, and sums.
-    fn run(f: impl Fn() -> f64 + Sync) -> f64 {
-        rayon::broadcast(|_| f()).into_iter().sum()
-    }
 }
 
 /// Memory that no cache holds.
