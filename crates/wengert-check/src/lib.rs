@@ -4,188 +4,128 @@
 //! use wengert::Tensor64;
 //! use wengert_check::gradcheck;
 //!
-//! let x = Tensor64::new([0.3, -1.2, 2.0]);
-//! gradcheck(|x| (x[0].sin() * x[0]).sum(), &[x]).unwrap();
+//! let x = Tensor64::new([0.3, -1.2, 2.0]).requires_grad_(true);
+//! gradcheck(|x| (x.sin() * x).sum(), x).unwrap();
 //! ```
+//!
+//! [`gradcheck`] and [`gradgradcheck`] are named as in `torch.autograd`; [`GradCheck`] has their options. What is compared:
+//!
+//! | | |
+//! | --- | --- |
+//! | backward | with central differences, for every element |
+//! | forward mode | with differences, and closely with backward |
+//! | backward from a random seed, and from zeros | with the sum of single rows, and zeros: it must be linear in the gradient that comes in |
+//! | missing gradients and tangents | one input at a time, as if the others were constants |
+//! | strided inputs | values and gradients where inputs are transposed views with gaps |
+//! | a second evaluation | with the first: randomness, hidden state |
+//! | second derivatives ([`gradgradcheck`]) | all of that for the gradient, as a function of inputs and seed |
+//!
+//! ```should_panic
+//! use wengert::Tensor64;
+//! use wengert_check::assert_gradients;
+//!
+//! let x = Tensor64::new([[1.0, 2.0], [3.0, 4.0]]).requires_grad_(true);
+//! assert_gradients!(|x| (x * x.detach()).sum(), x); // half of the derivative is missing
+//! ```
+//!
+//! That panics with
+//!
+//! ```text
+//! gradcheck: 8 of 17 derivatives differ
+//!   4 by backward differ from central differences, the worst first:
+//!     d output 0 / d input 0 [1, 1]                             4 should be 8              ####################
+//! ```
+//!
+//! and more of the kind. Where a function has a kink, as `relu` at 0, differences say nothing: the report lists such elements
+//! ([`Report::kinks`]), and the check does not fail for them.
 
-use std::fmt;
+mod check;
+mod comparison;
+mod derivative;
+mod judge;
+mod macros;
+mod random;
+mod report;
+#[cfg(feature = "proptest")]
+pub mod strategy;
+mod subject;
+mod view;
 
-use wengert::{GradOptions, Tensor64, enable_grad, grad_with, no_grad};
+use wengert::{Tensor64, Tensors};
 
-/// How [`gradcheck_with`] compares; the defaults are those of `torch.autograd.gradcheck`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Options {
-    /// Step of the central differences.
-    pub eps: f64,
-    /// Absolute error that is allowed.
-    pub atol: f64,
-    /// Error that is allowed relative to the numeric derivative.
-    pub rtol: f64,
-}
+pub use self::check::GradCheck;
+pub use self::report::{Check, Failure, Kink, Mismatch, Place, Report};
+pub use self::view::View;
+#[cfg(feature = "proptest")]
+#[doc(hidden)]
+pub use proptest;
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { eps: 1e-6, atol: 1e-5, rtol: 1e-3 }
-    }
-}
-
-/// One element of a Jacobian, by both methods.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mismatch {
-    /// Which input.
-    pub input: usize,
-    /// Which of its elements, row-major.
-    pub element: usize,
-    /// Which element of the output, row-major.
-    pub output: usize,
-    /// The derivative by backward.
-    pub analytic: f64,
-    /// The derivative by central differences.
-    pub numeric: f64,
-}
-
-impl Mismatch {
-    fn error(&self) -> f64 {
-        let error = (self.analytic - self.numeric).abs();
-        if error.is_nan() { f64::INFINITY } else { error }
-    }
-}
-
-/// What [`gradcheck`] found: how many derivatives differ, the worst first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Derivatives that were compared.
-    pub compared: usize,
-    /// Those that differ by more than the tolerances, the worst first.
-    pub mismatches: Vec<Mismatch>,
-}
-
-/// How many mismatches a report prints.
-const SHOWN: usize = 5;
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} derivatives differ from central differences", self.mismatches.len(), self.compared)?;
-        for m in self.mismatches.iter().take(SHOWN) {
-            let Mismatch { input, element, output, analytic, numeric } = m;
-            write!(f, "\n  d output[{output}] / d input {input}[{element}]: analytic {analytic}, numeric {numeric}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Report {}
-
-/// Compares every derivative of every element of `f(inputs)` by backward with central differences. The inputs' values are
-/// taken as they are; whether they require a gradient does not matter.
+/// Compares all derivatives of `f` at `inputs` with central differences and with each other, with the defaults of [`GradCheck`].
+///
+/// `inputs` is a tensor, or an array, tuple or `Vec` of tensors; `f` takes and gives such. The inputs that require a gradient are
+/// differentiated, the others are constants.
+///
+/// ```
+/// use wengert::Tensor64;
+/// use wengert_check::gradcheck;
+///
+/// let x = Tensor64::new([[0.5, -1.0], [2.0, 0.0]]).requires_grad_(true);
+/// let w = Tensor64::new([1.0, -0.5]).requires_grad_(true);
+/// gradcheck(|(x, w)| (x.matmul(w).tanh(), w.exp()), (x, w)).unwrap();
+///
+/// let report = gradcheck(|x: Tensor64| x.relu(), x).unwrap();
+/// assert_eq!(report.kinks[0].input.element, Some(vec![1, 1]));
+/// ```
 ///
 /// # Errors
-/// The report, if a derivative differs by more than the default tolerances.
-pub fn gradcheck(f: impl Fn(&[Tensor64]) -> Tensor64, inputs: &[Tensor64]) -> Result<Report, Report> {
-    gradcheck_with(f, inputs, Options::default())
+/// [`Failure`]: what differs, or why `f` can't be checked there.
+pub fn gradcheck<I, O>(f: impl Fn(I) -> O, inputs: I) -> Result<Report, Failure>
+where
+    I: Tensors<Element = f64>,
+    O: Tensors<Element = f64>,
+{
+    GradCheck::new().check(f, inputs)
 }
 
-/// [`gradcheck`] with other tolerances.
+/// [`gradcheck`], and the same for the gradient as a function of the inputs and of random seeds: the second derivatives, in reverse over
+/// reverse and forward over reverse.
+///
+/// ```
+/// use wengert::Tensor64;
+/// use wengert_check::gradgradcheck;
+///
+/// let x = Tensor64::new([0.5, -1.5]).requires_grad_(true);
+/// gradgradcheck(|x| x.exp() * x.sum(), x).unwrap();
+/// ```
 ///
 /// # Errors
-/// The report, if a derivative differs by more than the tolerances.
-pub fn gradcheck_with(
-    f: impl Fn(&[Tensor64]) -> Tensor64,
-    inputs: &[Tensor64],
-    options: Options,
-) -> Result<Report, Report> {
-    let analytic = analytic(&f, inputs);
-    let numeric = numeric(&f, inputs, options.eps);
-    let mut report = Report { compared: 0, mismatches: Vec::new() };
-    for (input, (analytic, numeric)) in analytic.iter().zip(&numeric).enumerate() {
-        let outputs = if inputs[input].numel() == 0 { 0 } else { analytic.len() / inputs[input].numel() };
-        for (place, (&analytic, &numeric)) in analytic.iter().zip(numeric).enumerate() {
-            let (element, output) = (place / outputs, place % outputs);
-            let found = Mismatch { input, element, output, analytic, numeric };
-            report.compared += 1;
-            if found.error() > options.atol + options.rtol * numeric.abs() || found.error().is_infinite() {
-                report.mismatches.push(found);
-            }
-        }
-    }
-    report.mismatches.sort_by(|a, b| b.error().total_cmp(&a.error()));
-    if report.mismatches.is_empty() { Ok(report) } else { Err(report) }
+/// As [`gradcheck`].
+pub fn gradgradcheck<I, O>(f: impl Fn(I) -> O, inputs: I) -> Result<Report, Failure>
+where
+    I: Tensors<Element = f64>,
+    O: Tensors<Element = f64>,
+{
+    GradCheck::new().second(true).check(f, inputs)
 }
 
-/// For each input its Jacobian by backward, `[element][output]`.
-fn analytic(f: &impl Fn(&[Tensor64]) -> Tensor64, inputs: &[Tensor64]) -> Vec<Vec<f64>> {
-    enable_grad(|| {
-        let leaves: Vec<Tensor64> = inputs.iter().map(|x| x.detach().copy().requires_grad_(true)).collect();
-        let y = f(&leaves);
-        let outputs = y.numel();
-        let mut jacobians: Vec<Vec<f64>> = leaves.iter().map(|x| vec![0.0; x.numel() * outputs]).collect();
-        if !y.requires_grad() {
-            return jacobians;
-        }
-        for output in 0..outputs {
-            let mut seed = vec![0.0; outputs];
-            seed[output] = 1.0;
-            let seed = Tensor64::from_slice(&seed, y.shape());
-            let options = GradOptions { allow_unused: true, ..GradOptions::default() };
-            let grads = grad_with(y, &leaves, Some(seed), options).unwrap_or_else(|error| panic!("{error}"));
-            for (jacobian, grad) in jacobians.iter_mut().zip(grads) {
-                let Some(grad) = grad else { continue };
-                for (element, value) in grad.to_vec().into_iter().enumerate() {
-                    jacobian[element * outputs + output] = value;
-                }
-            }
-        }
-        jacobians
-    })
+/// [`gradcheck`] for a function that captures its parameters ([`GradCheck::check_params`]).
+///
+/// # Errors
+/// As [`gradcheck`].
+pub fn gradcheck_params<O>(f: impl Fn() -> O, params: &[Tensor64]) -> Result<Report, Failure>
+where
+    O: Tensors<Element = f64>,
+{
+    GradCheck::new().check_params(f, params)
 }
 
-/// For each input its Jacobian by central differences, `[element][output]`.
-fn numeric(f: &impl Fn(&[Tensor64]) -> Tensor64, inputs: &[Tensor64], eps: f64) -> Vec<Vec<f64>> {
-    let values: Vec<Vec<f64>> = inputs.iter().map(|x| x.to_vec()).collect();
-    let at = |input: usize, element: usize, step: f64| {
-        no_grad(|| {
-            let moved = |(k, x): (usize, &Tensor64)| {
-                let mut value = values[k].clone();
-                if k == input {
-                    value[element] += step;
-                }
-                Tensor64::from_slice(&value, x.shape())
-            };
-            let moved: Vec<Tensor64> = inputs.iter().enumerate().map(moved).collect();
-            f(&moved).to_vec()
-        })
-    };
-    let column = |input: usize, element: usize| {
-        let (above, below) = (at(input, element, eps), at(input, element, -eps));
-        above.into_iter().zip(below).map(move |(above, below)| (above - below) / (2.0 * eps)).collect::<Vec<_>>()
-    };
-    (0..inputs.len())
-        .map(|input| (0..values[input].len()).flat_map(|element| column(input, element)).collect())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn right_derivatives_pass_and_are_all_compared() {
-        let (a, b) = (Tensor64::new([[0.5, 1.5], [2.5, -0.5]]), Tensor64::new([1.0, -2.0]));
-        let report = gradcheck(|x| x[0].matmul(x[1]).tanh(), &[a, b]).unwrap();
-        assert_eq!(report.compared, 4 * 2 + 2 * 2);
-    }
-
-    #[test]
-    fn wrong_derivatives_are_rejected() {
-        let x = Tensor64::new([0.5, 1.5, -2.0]);
-        // What is detached counts for the value and not for the derivative.
-        let missing_term = |x: &[Tensor64]| x[0] * x[0].detach();
-        let report = gradcheck(missing_term, &[x]).unwrap_err();
-        assert_eq!(report.mismatches.len(), 3);
-        assert_eq!((report.mismatches[0].element, report.mismatches[0].analytic), (2, -2.0));
-        let scaled = |x: &[Tensor64]| x[0].exp() + (x[0].exp() * 0.002).detach();
-        assert!(gradcheck_with(scaled, &[x], Options { rtol: 1e-4, ..Options::default() }).is_err());
-        let constant = |x: &[Tensor64]| x[0].detach() * 2.0;
-        assert!(gradcheck(constant, &[x]).is_err());
-    }
+/// [`gradgradcheck`] for a function that captures its parameters ([`GradCheck::check_params`]).
+///
+/// # Errors
+/// As [`gradcheck`].
+pub fn gradgradcheck_params<O>(f: impl Fn() -> O, params: &[Tensor64]) -> Result<Report, Failure>
+where
+    O: Tensors<Element = f64>,
+{
+    GradCheck::new().second(true).check_params(f, params)
 }

@@ -146,6 +146,7 @@ impl<'a, E: FloatElement> Backward<'a, E> {
 
     /// As [`Self::add`], for an operand of another float type.
     pub fn add_other<F: FloatElement>(&mut self, k: usize, value: TensorBase<F>) -> Result<()> {
+        debug_assert_eq!(value.shape(), self.shape(k)?, "a gradient has the shape of its operand");
         match &mut self.sink {
             Sink::Sweep(sweep) => sweep.add(self.operands[k], value),
             Sink::Row(row) => add(&mut row.found[k], value),

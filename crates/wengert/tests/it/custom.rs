@@ -9,7 +9,7 @@ use wengert::{
     Context, Error, ErrorKind, FloatElement, Function, GradOptions, IndexTensor, NoGrad, Result, Scope, Tensor,
     Tensor64, TensorBase, checkpoint, enable_grad, grad, grad_with, jvp, memory, no_grad, scope,
 };
-use wengert_check::gradcheck;
+use wengert_check::{GradCheck, gradgradcheck};
 
 type T = Tensor64;
 
@@ -202,7 +202,9 @@ fn custom_functions_agree_with_ordinary_operations_in_every_mode() {
             let (custom, ordinary) = (everything(case.custom, &x, &along), everything(case.ordinary, &x, &along));
             assert_eq!(custom.len(), ordinary.len(), "{}", case.name);
             assert_close(case.name, &custom, &ordinary);
-            gradcheck(case.custom, &x).unwrap_or_else(|report| panic!("{}: {report}", case.name));
+            let tracked = x.iter().map(|x| x.detach().requires_grad_(true)).collect();
+            gradgradcheck(|x: Vec<T>| (case.custom)(&x), tracked)
+                .unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
         });
     }
 }
@@ -544,8 +546,9 @@ impl<const CONSTANT: bool> Function<f64> for Intermediate<CONSTANT> {
 #[test]
 fn what_has_no_second_derivative_is_refused_by_name() {
     let x = T::new([0.5, 2.0]).requires_grad_(true);
-    gradcheck(|x| Opaque.apply(x[0]).sin(), &[x]).unwrap();
-    gradcheck(|x| Intermediate::<false>.apply(x[0]).sin(), &[x]).unwrap();
+    let check = GradCheck::new().forward(false);
+    check.check(|x: T| Opaque.apply(x).sin(), x).unwrap();
+    check.check(|x: T| Intermediate::<false>.apply(x).sin(), x).unwrap();
     let refuse = |text: &str, error: Error| {
         assert!(error.to_string().contains(text), "{error}");
         assert_eq!(error.kind(), ErrorKind::Grad);

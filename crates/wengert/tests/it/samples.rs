@@ -102,6 +102,9 @@ fn create_graph_gives_the_same_and_can_be_differentiated() {
             let first = grad_with(y, &tracked, None, options).unwrap();
             let first = first.into_iter().zip(&tracked).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like()));
             let first: Vec<Tensor64> = first.collect();
+            for (g, x) in first.iter().zip(&tracked) {
+                assert_eq!(g.shape(), x.shape(), "{} ({}): a recorded gradient's shape", sample.op, sample.case);
+            }
             let total = first.iter().fold(Tensor64::scalar(0.0), |total, &g| total + weigh(g * g));
             let firsts = first.iter().map(|g| g.to_vec()).collect();
             if again && total.requires_grad() {

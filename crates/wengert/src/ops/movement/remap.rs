@@ -63,6 +63,7 @@ impl Operation for Remap {
             Case::new("replicated", &[&[2, 2, 3]], |x| x[0].pad([2, 1, 0, 3], PadMode::Replicate)),
             Case::new("circular", &[&[2, 4]], |x| x[0].pad([2, 3], PadMode::Circular)),
             Case::new("repeat", &[&[2, 3]], |x| x[0].repeat([2, 2, 1])),
+            Case::new("repeat, more dimensions", &[&[3]], |x| x[0].repeat([2, 1, 2])),
             Case::new("flip", &[&[2, 3, 2]], |x| x[0].flip([0, -2])),
             Case::new("roll", &[&[2, 3]], |x| x[0].roll([1, -2], [0, 1])),
             Case::new("roll of a transpose, flat", &[&[2, 3]], |x| x[0].t().roll(4, ())),
@@ -84,7 +85,8 @@ impl<E: Element> Compute<E> for Remap {
 impl<E: FloatElement> Derivative<E> for Remap {
     fn backward(cx: &mut Backward<'_, E>, axes: &Axes) -> Result<()> {
         let g = record::<RemapAdd, E>(&[cx.grad().try_contiguous()?.handle()], *axes)?;
-        cx.add(0, g)
+        // `repeat` takes an operand of fewer dimensions than it names.
+        cx.add(0, g.try_reshape(cx.shape(0)?)?)
     }
 
     fn tangent(cx: &Forward<E>, axes: &Axes) -> Result<TensorBase<E>> {

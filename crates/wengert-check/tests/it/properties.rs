@@ -1,0 +1,323 @@
+//! What holds for every program on the tape. `PROPTEST_CASES` sets the number of programs per property; without it they are few, and the same
+//! each time.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
+use wengert::func::try_jvp;
+use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope};
+use wengert_check::strategy::{Program, Step, programs};
+use wengert_check::{GradCheck, View};
+
+type T = Tensor64;
+
+/// Programs per property in the usual run.
+const CASES: u32 = 192;
+/// The most steps of a program.
+const STEPS: usize = 12;
+/// What rounding may do to derivatives that are computed in another order, relative to the largest.
+const ROUNDING: f64 = 1e-11;
+
+/// Checks a property of many programs; the failing one shrinks, and is printed as Rust.
+fn check(property: impl Fn(&Program) -> TestCaseResult) {
+    let asked = std::env::var("PROPTEST_CASES").is_ok();
+    let config = Config { failure_persistence: None, max_global_rejects: 1 << 20, ..Config::default() };
+    let config = match asked {
+        true => config,
+        false => Config { cases: CASES, rng_seed: RngSeed::Fixed(0), ..config },
+    };
+    let result = TestRunner::new(config).run(&programs(STEPS), |program| {
+        let _scope = Scope::enter();
+        property(&program)
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+/// Numbers of some spread from 0.5 to 1.5, of the size of `like`.
+fn weights(like: T, salt: usize) -> T {
+    let number = |i: usize| 0.5 + ((i + 31 * salt) as f64 * 0.618_033_988_749_894_9 + 0.1).fract();
+    let values: Vec<f64> = (0..like.numel()).map(number).collect();
+    T::from_slice(&values, like.shape())
+}
+
+/// A number that every element of the result has a share of.
+fn weigh(y: T) -> T {
+    (y * weights(y, 1)).sum()
+}
+
+const PLAIN: GradOptions = GradOptions { create_graph: false, allow_unused: true };
+
+/// The gradients of the result, weighed by `seed`; zeros where there is none.
+fn gradients(y: T, x: &[T], seed: T, options: GradOptions) -> Vec<f64> {
+    if !y.requires_grad() {
+        return x.iter().flat_map(|x| vec![0.0; x.numel()]).collect();
+    }
+    let grads = grad_with(y, x, Some(seed), options).unwrap_or_else(|error| panic!("{error}"));
+    grads.into_iter().zip(x).flat_map(|(g, x)| g.unwrap_or_else(|| x.zeros_like()).to_vec()).collect()
+}
+
+fn first_order(y: T, x: &[T]) -> Vec<f64> {
+    gradients(y, x, weights(y, 1), PLAIN)
+}
+
+/// Whether numbers agree but for rounding, relative to the largest that takes part.
+fn close(what: &str, got: &[f64], expected: &[f64]) -> TestCaseResult {
+    let size = expected.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+    let is_close = |(g, e): (&f64, &f64)| (g - e).abs() <= ROUNDING * size || g.to_bits() == e.to_bits();
+    let all = got.len() == expected.len() && got.iter().zip(expected).all(is_close);
+    prop_assert!(all, "{what}:\n{got:?} should be\n{expected:?}");
+    Ok(())
+}
+
+/// Whether numbers have the same bits, but for the sign of zero.
+fn same(what: &str, got: &[f64], expected: &[f64]) -> TestCaseResult {
+    prop_assert!(got == expected, "{what}:\n{got:?} should be\n{expected:?}");
+    Ok(())
+}
+
+#[test]
+fn reverse_equals_differences_and_forward_mode() {
+    // Differences do not see what is detached: constants take its place.
+    check(|program| {
+        let frozen = program.frozen();
+        let x = program.leaves();
+        let y = program.run(&x);
+        close(
+            "the gradient with constants in the place of what is detached",
+            &first_order(frozen.run(&x), &x),
+            &first_order(y, &x),
+        )?;
+        // A constant may tie with what it was computed from, where no slope is right; beside the point it does not.
+        let beside: Vec<T> = x.iter().map(|&x| (x + weights(x, 5) * 1e-3).detach().requires_grad_(true)).collect();
+        if !frozen.run(&beside).requires_grad() {
+            return Ok(());
+        }
+        let options = GradCheck::new().fast(true).strided(false).undefined(false).atol(1e-5).rtol(1e-4);
+        // A sweep forward needs values that the one backward does not.
+        let found = options.forward(!program.writes()).check(|x: Vec<T>| frozen.run(&x), beside);
+        found.map(drop).map_err(|failure| TestCaseError::fail(failure.to_string()))
+    });
+}
+
+#[test]
+fn forward_mode_equals_reverse_where_values_are_detached() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        let directions: Vec<T> = x.iter().map(|&x| weights(x, 3)).collect();
+        let along: Vec<f64> = directions.iter().flat_map(|v| v.to_vec()).collect();
+        let expected: f64 = first_order(y, &x).iter().zip(&along).map(|(g, v)| g * v).sum();
+        let size: f64 = first_order(y, &x).iter().zip(&along).map(|(g, v)| (g * v).abs()).sum();
+        let tangent = match try_jvp(|x: Vec<T>| weigh(program.run(&x)), x, directions) {
+            Ok((_, tangent)) => tangent.item(),
+            // The sweep forward needs values that backward does not.
+            Err(error) if error.kind() == ErrorKind::InPlace && program.writes() => return Ok(()),
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        };
+        close("the tangent", &[tangent / size.max(1.0)], &[expected / size.max(1.0)])
+    });
+}
+
+#[test]
+fn create_graph_gives_the_same_gradient() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        let recorded = GradOptions { create_graph: true, ..PLAIN };
+        close("the recorded gradient", &gradients(y, &x, weights(y, 1), recorded), &first_order(y, &x))
+    });
+}
+
+#[test]
+fn the_gradient_is_linear_in_the_seed() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        let by = |seed: T| gradients(y, &x, seed, PLAIN);
+        let (a, b) = (weights(y, 1), weights(y, 2));
+        let sum: Vec<f64> = by(a).iter().zip(by(b)).map(|(a, b)| 2.0 * a - 0.5 * b).collect();
+        close("the gradient for 2a - b/2", &by(a * 2.0 - b * 0.5), &sum)?;
+        same("the gradient for -4a", &by(a * -4.0), &by(a).iter().map(|g| g * -4.0).collect::<Vec<_>>())?;
+        same("the gradient for zeros", &by(a.zeros_like()), &vec![0.0; sum.len()])
+    });
+}
+
+#[test]
+fn two_sweeps_accumulate_twice_the_gradient_of_one() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        let once = first_order(y, &x);
+        if !y.requires_grad() {
+            return Ok(());
+        }
+        let accumulated =
+            || x.iter().flat_map(|x| x.grad().unwrap_or_else(|| x.zeros_like()).to_vec()).collect::<Vec<_>>();
+        y.backward_with(weights(y, 1));
+        close("backward", &accumulated(), &once)?;
+        y.backward_with(weights(y, 1));
+        let twice: Vec<f64> = once.iter().map(|g| g * 2.0).collect();
+        close("backward again", &accumulated(), &twice)
+    });
+}
+
+#[test]
+fn independent_operations_can_change_places() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        for salt in 1..4 {
+            let mut state = salt;
+            let other = program.reordered(|count| {
+                state = state * 7 + 3;
+                state % count
+            });
+            let z = other.run(&x);
+            same("the value in another order", &z.to_vec(), &y.to_vec())?;
+            close("the gradient in another order", &first_order(z, &x), &first_order(y, &x))?;
+        }
+        Ok(())
+    });
+}
+
+/// Few rows that meet contiguous columns are multiplied as dot products, which round in another order: the bits of these operations depend
+/// on how operands lie in memory.
+const ROUND_BY_LAYOUT: [&str; 2] = ["linear", "matmul"];
+
+fn multiplies_matrices(program: &Program) -> bool {
+    program.steps.iter().any(|step| step.op().is_some_and(|op| ROUND_BY_LAYOUT.contains(&op)))
+}
+
+/// Whether a step has an operand twice. If operations must copy it to contiguous memory first, its shares are added in another order.
+fn repeats(program: &Program) -> bool {
+    program.to_string().lines().any(|line| {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let words = line
+            .split(|c| !is_word(c))
+            .filter(|word| word.starts_with(['x', 'v']) && word.ends_with(|c: char| c.is_numeric()));
+        let words: Vec<&str> = words.collect();
+        (1..words.len()).any(|k| words[..k].contains(&words[k]))
+    })
+}
+
+/// Another way to run a program that must give the same bits, value and gradient.
+struct Switch {
+    name: &'static str,
+    run: fn(&Program, &[T]) -> T,
+    /// What it changes that the bits may depend on.
+    changes: &'static [Change],
+}
+
+#[derive(PartialEq)]
+enum Change {
+    /// Programs in which steps write to earlier values are others by it.
+    Writes,
+    /// Operands lie otherwise in memory.
+    Memory,
+    /// Operands are copied, so that a step's shares of an operand's gradient are summed before they are added to it.
+    Groups,
+}
+use Change::{Groups, Memory, Writes};
+
+fn checkpointed(step: &Step, x: &[T]) -> T {
+    let step = step.clone();
+    checkpoint(move |x: Vec<T>| step.run(&x), x.to_vec())
+}
+
+const SWITCHES: &[Switch] = &[
+    Switch { name: "again", run: |program, x| program.run(x), changes: &[] },
+    Switch {
+        name: "every value copied",
+        run: |program, x| program.run_with(x, |step, x| step.run(x).copy()),
+        changes: &[Groups, Memory, Writes],
+    },
+    Switch {
+        name: "every operand in scattered memory",
+        run: |program, x| {
+            program.run_with(x, |step, x| {
+                let mut scattered: Vec<T> = Vec::new();
+                for &operand in x {
+                    // An operand that is used twice gets both shares of its gradient in the same order.
+                    let before = x[..scattered.len()].iter().position(|&other| other.is(operand)).map(|k| scattered[k]);
+                    scattered.push(before.unwrap_or_else(|| View::Scattered.of(operand).expect("of small rank")));
+                }
+                step.run(&scattered)
+            })
+        },
+        changes: &[Groups, Memory, Writes],
+    },
+    Switch {
+        name: "every step checkpointed",
+        run: |program, x| program.run_with(x, checkpointed),
+        changes: &[Groups, Memory, Writes],
+    },
+    Switch {
+        name: "the whole program checkpointed",
+        run: |program, x| {
+            let program = program.clone();
+            checkpoint(move |x: Vec<T>| program.run(&x), x.to_vec())
+        },
+        changes: &[],
+    },
+];
+
+#[test]
+fn switches_do_not_change_a_bit() {
+    check(|program| {
+        let x = program.leaves();
+        let y = program.run(&x);
+        for switch in SWITCHES.iter().filter(|switch| !(program.writes() && switch.changes.contains(&Writes))) {
+            let z = (switch.run)(program, &x);
+            let got = [z.to_vec(), first_order(z, &x)];
+            let expected = [y.to_vec(), first_order(y, &x)];
+            let rounds = multiplies_matrices(program) && switch.changes.contains(&Memory);
+            let compare = |rounds: bool| if rounds { close } else { same };
+            compare(rounds)(&format!("the value, {}", switch.name), &got[0], &expected[0])?;
+            let rounds = rounds || switch.changes.contains(&Groups);
+            compare(rounds)(&format!("the gradient, {}", switch.name), &got[1], &expected[1])?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn inputs_in_other_memory_do_not_change_a_bit() {
+    check(|program| {
+        let run = |program: &Program| {
+            let x = program.leaves();
+            let y = program.run(&x);
+            (y.to_vec(), first_order(y, &x))
+        };
+        let expected = run(program);
+        for view in View::ALL {
+            let mut other = program.clone();
+            other.inputs.iter_mut().for_each(|input| input.view = view);
+            let (value, gradient) = run(&other);
+            let compare = |rounds: bool| if rounds { close } else { same };
+            let rounds = multiplies_matrices(program);
+            compare(rounds)(&format!("the value, inputs {view:?}"), &value, &expected.0)?;
+            compare(rounds || repeats(program))(&format!("the gradient, inputs {view:?}"), &gradient, &expected.1)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_scope_does_not_change_a_bit() {
+    check(|program| {
+        let sweep = |x: &[T]| {
+            let y = program.run(x);
+            if y.requires_grad() {
+                y.backward_with(weights(y, 1));
+            }
+            y
+        };
+        let gradients = |x: &[T]| x.iter().flat_map(|x| x.grad().map_or(vec![], |g| g.to_vec())).collect::<Vec<_>>();
+        let (outside, inside) = (program.leaves(), program.leaves());
+        let value = sweep(&outside).to_vec();
+        let deep = scope(|| scope(|| sweep(&inside)));
+        same("the value that left a scope", &deep.to_vec(), &value)?;
+        same("the gradient of a sweep in a scope", &gradients(&inside), &gradients(&outside))
+    });
+}
