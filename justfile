@@ -39,6 +39,10 @@ cnn:
 ulp-f32:
     bash .ci/run ulp_f32
 
+# Properties of so many random programs, other ones each time
+properties cases="100000":
+    CASES={{cases}} bash .ci/run properties
+
 # The book
 book:
     mdbook build docs
