@@ -144,15 +144,13 @@ impl Step {
 ///
 /// ```
 /// use proptest::prelude::*;
-/// use wengert::scope;
+/// use wengert::Scope;
 /// use wengert_check::strategy::programs;
 ///
 /// proptest!(|(program in programs(8))| {
-///     scope(|| {
-///         let y = program.run(&program.leaves());
-///         prop_assert!(y.to_vec().iter().all(|y| y.is_finite()), "{}", program);
-///         Ok(())
-///     })?;
+///     let _scope = Scope::enter();
+///     let y = program.run(&program.leaves());
+///     prop_assert!(y.to_vec().iter().all(|y| y.is_finite()));
 /// });
 /// ```
 #[derive(Clone)]
