@@ -214,29 +214,38 @@ impl<E: Real> Kernel for MakeColumns<'_, E> {
     #[inline(always)]
     fn run(self) {
         let Self { window, x, columns } = self;
-        let ([_, width], [_, out_width]) = (window.input, window.output);
-        let stride = window.stride[1];
         for (k, row) in columns.chunks_exact_mut(window.places()).enumerate() {
-            let (channel, tap) = (k / window.taps(), k % window.taps());
-            let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
-            let plane = &x[channel * window.plane()..][..window.plane()];
-            let (rows, places) = (window.inside(0, i), window.inside(1, j));
-            for (r, out) in row.chunks_exact_mut(out_width).enumerate() {
-                if !rows.contains(&r) || places.is_empty() {
-                    out.fill(E::of(0.0));
-                    continue;
-                }
-                out[..places.start].fill(E::of(0.0));
-                out[places.end..].fill(E::of(0.0));
-                let from = &plane[window.at(0, r, i) * width + window.at(1, places.start, j)..];
-                let out = &mut out[places.clone()];
-                if stride == 1 {
-                    // Rows are short: a loop in place beats a call of `memcpy`.
-                    out.iter_mut().zip(from).for_each(|(out, &x)| *out = x);
-                } else {
-                    out.iter_mut().zip(from.iter().step_by(stride)).for_each(|(out, &x)| *out = x);
-                }
+            let tap = Tap::new(window, k);
+            let plane = &x[tap.channel * window.plane()..][..window.plane()];
+            if let Some((to, from)) = tap.shift(window) {
+                row[..to.start].fill(E::of(0.0));
+                row[to.end..].fill(E::of(0.0));
+                copy(&plane[from..], &mut row[to]);
+                tap.clear_edges(window, row);
+            } else {
+                make_row(window, &tap, plane, row);
             }
+        }
+    }
+}
+
+/// Writes the row of `tap` line by line.
+#[inline(always)]
+fn make_row<E: Real>(window: &Window, tap: &Tap, plane: &[E], row: &mut [E]) {
+    let ([_, width], stride) = (window.input, window.stride[1]);
+    let (start, end) = (tap.columns.start, tap.columns.end);
+    for (r, out) in row.chunks_exact_mut(window.output[1]).enumerate() {
+        if !tap.rows.contains(&r) || start == end {
+            out.fill(E::of(0.0));
+            continue;
+        }
+        out[..start].fill(E::of(0.0));
+        out[end..].fill(E::of(0.0));
+        let from = &plane[window.at(0, r, tap.i) * width + window.at(1, start, tap.j)..];
+        let out = &mut out[start..end];
+        match stride {
+            1 => copy(from, out),
+            _ => out.iter_mut().zip(from.iter().step_by(stride)).for_each(|(out, &x)| *out = x),
         }
     }
 }
@@ -244,7 +253,7 @@ impl<E: Real> Kernel for MakeColumns<'_, E> {
 /// Writes to every element of `out` the sum of the columns' elements that were taken from it.
 struct AddColumns<'a, E> {
     window: &'a Window,
-    columns: &'a [E],
+    columns: &'a mut [E],
     out: &'a mut [E],
 }
 
@@ -253,34 +262,115 @@ impl<E: Real> Kernel for AddColumns<'_, E> {
     #[inline(always)]
     fn run(self) {
         let Self { window, columns, out } = self;
-        let ([_, width], [_, out_width]) = (window.input, window.output);
-        let stride = window.stride[1];
         out.fill(E::of(0.0));
         if window.places() == 0 {
             return;
         }
-        for (k, row) in columns.chunks_exact(window.places()).enumerate() {
-            let (channel, tap) = (k / window.taps(), k % window.taps());
-            let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
-            let plane = &mut out[channel * window.plane()..][..window.plane()];
-            let (rows, places) = (window.inside(0, i), window.inside(1, j));
-            if places.is_empty() {
-                continue;
-            }
-            for r in rows {
-                let to = &mut plane[window.at(0, r, i) * width + window.at(1, places.start, j)..];
-                let from = &row[r * out_width..][places.clone()];
-                if stride == 1 {
-                    let to = &mut to[..from.len()];
-                    for c in 0..from.len() {
-                        to[c] = to[c] + from[c];
-                    }
-                } else {
-                    to.iter_mut().step_by(stride).zip(from).for_each(|(to, &column)| *to = *to + column);
-                }
+        for (k, row) in columns.chunks_exact_mut(window.places()).enumerate() {
+            let tap = Tap::new(window, k);
+            let plane = &mut out[tap.channel * window.plane()..][..window.plane()];
+            if let Some((from, to)) = tap.shift(window) {
+                tap.clear_edges(window, row);
+                add(&row[from], &mut plane[to..]);
+            } else {
+                add_row(window, &tap, row, plane);
             }
         }
     }
+}
+
+/// Adds the row of `tap` line by line.
+#[inline(always)]
+fn add_row<E: Real>(window: &Window, tap: &Tap, row: &[E], plane: &mut [E]) {
+    let ([_, width], stride) = (window.input, window.stride[1]);
+    let (start, end) = (tap.columns.start, tap.columns.end);
+    if start == end {
+        return;
+    }
+    for r in tap.rows.clone() {
+        let to = &mut plane[window.at(0, r, tap.i) * width + window.at(1, start, tap.j)..];
+        let from = &row[r * window.output[1]..][start..end];
+        match stride {
+            1 => add(from, to),
+            _ => to.iter_mut().step_by(stride).zip(from).for_each(|(to, &column)| *to = *to + column),
+        }
+    }
+}
+
+/// Which tap of which channel a row of the columns is of.
+struct Tap {
+    channel: usize,
+    i: usize,
+    j: usize,
+    /// The output rows and columns at which it lies inside of the plane.
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Tap {
+    #[inline(always)]
+    fn new(window: &Window, k: usize) -> Self {
+        let (channel, tap) = (k / window.taps(), k % window.taps());
+        let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
+        Self { channel, i, j, rows: window.inside(0, i), columns: window.inside(1, j) }
+    }
+
+    /// If output lines are as long as input lines and no place is skipped, the whole row is a part of the plane, but for its
+    /// edges: the places that it covers, and where the first of them lies in the plane.
+    #[inline(always)]
+    fn shift(&self, window: &Window) -> Option<(Range<usize>, usize)> {
+        let width = window.input[1];
+        if window.stride != [1, 1] || window.output[1] != width || self.rows.is_empty() || self.columns.is_empty() {
+            return None;
+        }
+        let start = self.rows.start * width + self.columns.start;
+        let end = (self.rows.end - 1) * width + self.columns.end;
+        let from = window.at(0, self.rows.start, self.i) * width + window.at(1, self.columns.start, self.j);
+        Some((start..end, from))
+    }
+
+    /// Writes 0 where a line of `row` reaches over the plane's edge.
+    #[inline(always)]
+    fn clear_edges<E: Real>(&self, window: &Window, row: &mut [E]) {
+        let width = window.input[1];
+        if self.columns.len() == width {
+            return;
+        }
+        for line in row.chunks_exact_mut(width) {
+            line[..self.columns.start].fill(E::of(0.0));
+            line[self.columns.end..].fill(E::of(0.0));
+        }
+    }
+}
+
+/// Elements that are copied at once; lines are often shorter than what a call of `memcpy` is worth.
+const CHUNK: usize = 8;
+
+/// Copies the first elements of `from` to `to`.
+#[inline(always)]
+fn copy<E: Copy>(from: &[E], to: &mut [E]) {
+    let from = &from[..to.len()];
+    let (Some(last), Some(to_last)) = (from.last_chunk::<CHUNK>(), to.last_chunk_mut::<CHUNK>()) else {
+        return to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+    };
+    // The last chunk may overlap the one before.
+    *to_last = *last;
+    to.as_chunks_mut::<CHUNK>().0.iter_mut().zip(from.as_chunks::<CHUNK>().0).for_each(|(to, from)| *to = *from);
+}
+
+/// Adds `from` to the first elements of `to`.
+#[inline(always)]
+fn add<E: Real>(from: &[E], to: &mut [E]) {
+    let (from, from_rest) = from.as_chunks::<CHUNK>();
+    let (to, to_rest) = to.as_chunks_mut::<CHUNK>();
+    let whole = from.len();
+    for (to, from) in to.iter_mut().zip(from) {
+        for i in 0..CHUNK {
+            to[i] = to[i] + from[i];
+        }
+    }
+    let rest = to[whole..].as_flattened_mut().iter_mut().chain(to_rest);
+    rest.zip(from_rest).for_each(|(to, &from)| *to = *to + from);
 }
 
 #[cfg(test)]

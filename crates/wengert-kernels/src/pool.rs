@@ -117,13 +117,16 @@ impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
         if window.places() == 0 {
             return;
         }
+        let taps = Taps::new(window);
+        let offsets: [usize; TABLE] = std::array::from_fn(|tap| taps.offset(tap));
+        let before = window.padding[0] * window.input[1] + window.padding[1];
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
             for (row, out) in out.chunks_exact_mut(ow).enumerate() {
                 for (first, out) in out.chunks_mut(STRIP).enumerate().map(|(i, out)| (i * STRIP, out)) {
                     // The tap that is the largest so far, as a number of the type that lanes compare.
                     let mut best = [E::of(f64::NEG_INFINITY); STRIP];
                     let mut which = [E::of(-1.0); STRIP];
-                    for_taps(window, row, first..first + out.len(), |tap, places, at| {
+                    taps.of_row(row, first..first + out.len(), |tap, places, at| {
                         let (best, which) = (&mut best[places.clone()], &mut which[places]);
                         let (tap, count) = (E::of(tap as f64), best.len());
                         match stride {
@@ -132,10 +135,12 @@ impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
                             _ => improve(best, which, tap, x[at..].iter().step_by(stride)),
                         }
                     });
+                    let line = row * window.stride[0] * window.input[1];
                     for (c, out) in out.iter_mut().enumerate() {
+                        // The first tap may lie in the padding, before the plane; the one that was found does not.
                         let tap = which[c].to_usize().unwrap_or(0);
-                        let (i, j) = (tap / window.kernel[1], tap % window.kernel[1]);
-                        *out = (window.at(0, row, i) * window.input[1] + window.at(1, first + c, j)) as i64;
+                        let offset = if tap < TABLE { offsets[tap] } else { taps.offset(tap) };
+                        *out = (line + (first + c) * stride + offset) as i64 - before as i64;
                     }
                 }
             }
@@ -153,19 +158,59 @@ fn improve<'a, E: Real<Mask = bool>>(best: &mut [E], which: &mut [E], tap: E, x:
     }
 }
 
-/// Runs `f` with every tap that meets the strip `places` of an output row: its number, which places of the strip it meets
-/// inside of the plane, and where it meets the first of them.
-#[inline(always)]
-fn for_taps(window: &Window, row: usize, places: Range<usize>, mut f: impl FnMut(usize, Range<usize>, usize)) {
-    for i in (0..window.kernel[0]).filter(|&i| window.inside(0, i).contains(&row)) {
-        for j in 0..window.kernel[1] {
-            let inside = window.inside(1, j);
-            let (start, end) = (inside.start.max(places.start), inside.end.min(places.end));
-            if start < end {
-                let at = window.at(0, row, i) * window.input[1] + window.at(1, start, j);
-                f(i * window.kernel[1] + j, start - places.start..end - places.start, at);
+/// Taps along one axis whose places are found once for all planes.
+const TABLE: usize = 16;
+
+/// A window with what its loops ask for often.
+struct Taps<'a> {
+    window: &'a Window,
+    /// Of the first taps of a row, the output places at which they lie inside of the plane.
+    inside: [(usize, usize); TABLE],
+}
+
+impl<'a> Taps<'a> {
+    #[inline(always)]
+    fn new(window: &'a Window) -> Self {
+        let mut inside = [(0, 0); TABLE];
+        for (j, inside) in inside.iter_mut().enumerate().take(window.kernel[1]) {
+            let places = window.inside(1, j);
+            *inside = (places.start, places.end);
+        }
+        Self { window, inside }
+    }
+
+    /// Runs `f` with every tap that meets the strip `places` of an output row: its number, which places of the strip it
+    /// meets inside of the plane, and where it meets the first of them.
+    #[inline(always)]
+    fn of_row(&self, row: usize, places: Range<usize>, mut f: impl FnMut(usize, Range<usize>, usize)) {
+        let window = self.window;
+        for i in 0..window.kernel[0] {
+            if !window.is_inside(0, row, i) {
+                continue;
+            }
+            let line = window.at(0, row, i) * window.input[1];
+            for j in 0..window.kernel[1] {
+                let (start, end) = match self.inside.get(j) {
+                    Some(&inside) => inside,
+                    None => {
+                        let inside = window.inside(1, j);
+                        (inside.start, inside.end)
+                    }
+                };
+                let (start, end) = (start.max(places.start), end.min(places.end));
+                if start < end {
+                    let at = line + window.at(1, start, j);
+                    f(i * window.kernel[1] + j, start - places.start..end - places.start, at);
+                }
             }
         }
+    }
+
+    /// How far tap `tap` lies from the first one.
+    #[inline(always)]
+    fn offset(&self, tap: usize) -> usize {
+        let Window { kernel: [_, columns], dilation, input, .. } = *self.window;
+        tap / columns * dilation[0] * input[1] + tap % columns * dilation[1]
     }
 }
 
@@ -185,10 +230,11 @@ impl<E: Real> Kernel for Means<'_, E> {
         if window.places() == 0 {
             return;
         }
+        let taps = Taps::new(window);
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(window.places())) {
             for (row, out) in out.chunks_exact_mut(ow).enumerate() {
                 out.fill(E::of(0.0));
-                for_taps(window, row, 0..ow, |_, places, at| {
+                taps.of_row(row, 0..ow, |_, places, at| {
                     let out = &mut out[places];
                     match stride {
                         1 => out.iter_mut().zip(&x[at..]).for_each(|(out, &x)| *out = *out + x),
@@ -220,6 +266,7 @@ impl<E: Real> Kernel for SpreadMeans<'_, E> {
         if window.places() == 0 {
             return;
         }
+        let taps = Taps::new(window);
         for (out, g) in out.chunks_exact_mut(window.plane().max(1)).zip(g.chunks_exact(window.places())) {
             for (row, g) in g.chunks_exact(ow).enumerate() {
                 for first in (0..ow).step_by(STRIP) {
@@ -228,7 +275,7 @@ impl<E: Real> Kernel for SpreadMeans<'_, E> {
                     for (c, (share, &g)) in shares.iter_mut().zip(g).enumerate() {
                         *share = g * divisor.inverse(window, row, first + c);
                     }
-                    for_taps(window, row, first..first + g.len(), |_, places, at| {
+                    taps.of_row(row, first..first + g.len(), |_, places, at| {
                         let places = out[at..].iter_mut().step_by(stride).zip(&shares[places]);
                         places.for_each(|(out, &share)| *out = *out + share);
                     });

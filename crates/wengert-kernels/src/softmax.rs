@@ -69,19 +69,22 @@ pub fn log_sum_exp<E: Real<Mask = bool>>(x: &[E], dims: [usize; 3], max: &mut [E
 trait Rule<E>: Copy {
     /// Whether the terms are shifted by the line's maximum.
     const SHIFTED: bool;
+    /// Whether the value is the term over the total, so that terms are kept and not computed again.
+    const SHARE: bool;
     fn term(u: E, v: E, shift: E) -> E;
     fn total(sum: E) -> E;
     fn value(u: E, v: E, shift: E, total: E) -> E;
 }
 
 macro_rules! rules {
-    ($($name:ident: $shifted:literal, |$u:ident, $v:ident, $shift:ident, $total:ident|
+    ($($name:ident: $shifted:literal $share:literal, |$u:ident, $v:ident, $shift:ident, $total:ident|
         $term:expr, $settled:expr, $value:expr;)+) => {$(
         #[derive(Clone, Copy)]
         struct $name;
         #[allow(unused_variables)]
         impl<E: Real<Mask = bool>> Rule<E> for $name {
             const SHIFTED: bool = $shifted;
+            const SHARE: bool = $share;
             #[inline(always)]
             fn term($u: E, $v: E, $shift: E) -> E {
                 $term
@@ -98,10 +101,10 @@ macro_rules! rules {
     )+};
 }
 rules! {
-    Softmax: true, |u, v, shift, total| (u - shift).exp(), total, (u - shift).exp() / total;
-    LogSoftmax: true, |u, v, shift, total| (u - shift).exp(), total.ln(), (u - shift) - total;
-    SoftmaxBackward: false, |u, v, shift, total| u * v, total, v * (u - total);
-    LogSoftmaxBackward: false, |u, v, shift, total| u, total, u - v.exp() * total;
+    Softmax: true true, |u, v, shift, total| (u - shift).exp(), total, (u - shift).exp() / total;
+    LogSoftmax: true false, |u, v, shift, total| (u - shift).exp(), total.ln(), (u - shift) - total;
+    SoftmaxBackward: false false, |u, v, shift, total| u * v, total, v * (u - total);
+    LogSoftmaxBackward: false false, |u, v, shift, total| u, total, u - v.exp() * total;
 }
 
 fn run<E: Real<Mask = bool>, R: Rule<E>>(u: &[E], v: &[E], dims: [usize; 3], out: &mut [E]) {
@@ -206,6 +209,15 @@ fn long_row<E: Real<Mask = bool>, O: Output<E>, R: Rule<E>>(u: &[E], v: &[E], n:
     let range = row * n..(row + 1) * n;
     let (u, v) = (&u[range.clone()], &v[range.clone()]);
     let shift = if R::SHIFTED { fold_inline::<E, First, Max>(First, u, u) } else { E::of(0.0) };
+    if R::SHARE
+        && let Some(out) = output.elements()
+    {
+        let out = &mut out[range];
+        out.iter_mut().zip(u.iter().zip(v)).for_each(|(out, (&u, &v))| *out = R::term(u, v, shift));
+        let total = fold_inline::<E, First, Sum>(First, out, out);
+        out.iter_mut().for_each(|out| *out = *out / total);
+        return output.lines(row, &[shift], &[total]);
+    }
     let total = R::total(fold_inline::<E, _, Sum>(Term { shift, rule: PhantomData::<R> }, u, v));
     output.lines(row, &[shift], &[total]);
     if let Some(out) = output.elements() {

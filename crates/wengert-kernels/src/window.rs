@@ -26,10 +26,20 @@ impl Window {
     /// The output places, along one axis, at which tap `tap` lies inside of the plane.
     #[inline(always)]
     pub fn inside(&self, axis: usize, tap: usize) -> Range<usize> {
+        if self.padding[axis] == 0 {
+            return 0..self.output[axis];
+        }
         let (reach, stride) = (tap * self.dilation[axis], self.stride[axis]);
         let start = self.padding[axis].saturating_sub(reach).div_ceil(stride);
         let end = (self.input[axis] + self.padding[axis]).saturating_sub(reach).div_ceil(stride);
         start..end.min(self.output[axis]).max(start)
+    }
+
+    /// Whether tap `tap` lies inside of the plane at the output place `place`: [`Window::inside`] without its divisions.
+    #[inline(always)]
+    pub fn is_inside(&self, axis: usize, place: usize, tap: usize) -> bool {
+        let at = place * self.stride[axis] + tap * self.dilation[axis];
+        at >= self.padding[axis] && at - self.padding[axis] < self.input[axis]
     }
 
     /// Where tap `tap` lies at the output place `place`, which is one of [`Window::inside`].
@@ -116,6 +126,11 @@ pub(crate) mod tests {
                 }
             }
             found.sort_unstable();
+            let also = |&(place, tap, _): &(usize, usize, usize)| {
+                window.is_inside(0, place / window.output[1], tap / window.kernel[1])
+                    && window.is_inside(1, place % window.output[1], tap % window.kernel[1])
+            };
+            assert!(found.iter().all(also), "{window:?}");
             assert_eq!(found, meetings(&window), "{window:?}");
         }
     }

@@ -9,6 +9,7 @@ mod handles;
 mod hooks;
 mod inspect;
 mod memory;
+mod networks;
 mod number;
 mod ops_md;
 mod places;

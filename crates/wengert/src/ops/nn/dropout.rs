@@ -12,9 +12,9 @@ use crate::tensor::TensorBase;
 
 /// A leaf of `scale` with probability `keep`, else 0, by this thread's generator.
 fn mask<E: FloatElement>(shape: &Shape, keep: f64, scale: f64) -> Result<TensorBase<E>> {
-    // Half of a random word decides over each element.
+    // Half of a random word decides over each element, by arithmetic: a branch would be mispredicted half of the time.
     let (limit, scale) = ((keep * 2f64.powi(32)) as u64, E::of(scale));
-    let choose = |word: u64| if word < limit { scale } else { E::of(0.0) };
+    let choose = |word: u64| E::of(f64::from(u8::from(word < limit))) * scale;
     tape::with(|tape| {
         let index = tape.push_leaf(shape, |out: &mut [E]| {
             random::with(|generator| {
