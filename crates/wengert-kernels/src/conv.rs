@@ -20,7 +20,7 @@ use std::ops::Range;
 use crate::Real;
 use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm};
 use crate::map::add_assign;
-use crate::parallel::{join, threads};
+use crate::parallel::{Chunks, run_parts, threads};
 use crate::simd::{self, Kernel};
 use crate::window::Window;
 
@@ -64,26 +64,8 @@ impl Conv {
     /// Runs `f` for parts of the images, each with its part of `out`, which has `size` elements per image.
     fn for_images<E: Send>(&self, size: usize, out: &mut [E], f: &(impl Fn(Range<usize>, &mut [E]) + Sync)) {
         let parts = if self.images * self.work() < SHARED_WORK { 1 } else { threads().min(self.images) };
-        in_parts(0..self.images, parts, size, out, f);
+        run_parts(0..self.images, 1, parts, Chunks { out, size }, &|images, Chunks { out, .. }| f(images, out));
     }
-}
-
-fn in_parts<E: Send>(
-    images: Range<usize>,
-    parts: usize,
-    size: usize,
-    out: &mut [E],
-    f: &(impl Fn(Range<usize>, &mut [E]) + Sync),
-) {
-    if parts <= 1 {
-        return f(images, out);
-    }
-    let middle = images.start + images.len() * (parts / 2) / parts;
-    let (left, right) = out.split_at_mut((middle - images.start) * size);
-    join(
-        || in_parts(images.start..middle, parts / 2, size, left, f),
-        || in_parts(middle..images.end, parts - parts / 2, size, right, f),
-    );
 }
 
 /// `out = conv(x, w) + bias`.
@@ -164,8 +146,8 @@ pub fn weight_gradient<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E
     E::scratch(parts * size, |sums| {
         sums.fill(E::of(0.0));
         let shared = if conv.images * conv.work() < SHARED_WORK { 1 } else { threads().min(parts) };
-        in_parts(0..parts, shared, size, sums, &|own, sums| {
-            for (part, sums) in own.zip(sums.chunks_exact_mut(size)) {
+        run_parts(0..parts, 1, shared, Chunks { out: sums, size }, &|own, Chunks { out, .. }| {
+            for (part, sums) in own.zip(out.chunks_exact_mut(size)) {
                 let images = conv.images * part / parts..conv.images * (part + 1) / parts;
                 add_weights(conv, x, g, images, sums);
             }

@@ -14,9 +14,8 @@ pub(crate) fn threads() -> usize {
 }
 
 #[cfg(not(feature = "rayon"))]
-pub(crate) fn join(first: impl FnOnce(), second: impl FnOnce()) {
-    first();
-    second();
+pub(crate) fn join<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
+    (first(), second())
 }
 
 /// Elements times formulas from which a loop is shared by threads: below, waking one takes longer than it saves. Measured with
@@ -37,15 +36,41 @@ impl<E: Send> Part for &mut [E] {
     }
 }
 
+/// Memory of which every element of a loop has `size` elements.
+pub struct Chunks<'a, E> {
+    /// As many elements as the loop, times `size`.
+    pub out: &'a mut [E],
+    /// The elements of one.
+    pub size: usize,
+}
+
+impl<E: Send> Part for Chunks<'_, E> {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (head, tail) = self.out.split_at_mut(at * self.size);
+        (Self { out: head, size: self.size }, Self { out: tail, size: self.size })
+    }
+}
+
 /// Calls `run` with consecutive ranges that cover `0 .. len` and with the same parts of `out`, several at a time if the work, `len`
 /// times the number of formulas that are computed of each element, is worth it. Ranges begin at multiples of `unit`.
 pub fn in_parts<P: Part>(len: usize, formulas: usize, unit: usize, out: P, run: impl Fn(Range<usize>, P) + Sync) {
-    let work = len.saturating_mul(formulas);
-    let parts = if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)).min(len.div_ceil(unit)) };
+    let parts = parts_of(len.saturating_mul(formulas)).min(len.div_ceil(unit));
     run_parts(0..len, unit, parts, out, &run);
 }
 
-fn run_parts<P: Part>(range: Range<usize>, unit: usize, parts: usize, out: P, run: &(impl Fn(Range<usize>, P) + Sync)) {
+/// How many threads so much work is worth: elements times formulas.
+pub(crate) fn parts_of(work: usize) -> usize {
+    if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)) }
+}
+
+/// As [`in_parts`], in so many parts of similar size.
+pub(crate) fn run_parts<P: Part>(
+    range: Range<usize>,
+    unit: usize,
+    parts: usize,
+    out: P,
+    run: &(impl Fn(Range<usize>, P) + Sync),
+) {
     if parts <= 1 {
         return run(range, out);
     }

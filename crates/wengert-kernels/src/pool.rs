@@ -1,13 +1,13 @@
 //! Pooling: the largest or the mean element under a window that slides over planes.
 //!
 //! The largest elements are found as indices first; [`pick`] and [`put_back`] then move values and gradients, and are each
-//! other's adjoints, as are [`means`] and [`spread_means`]. A strip of output places in one row is handled at a time, tap by tap.
+//! other's adjoints, as are [`means`] and [`spread_means`]. A strip of output places in one row is handled at a time, tap by tap, and
+//! planes are shared by threads.
 
 use std::ops::Range;
 
-use num_traits::ToPrimitive;
-
 use crate::Real;
+use crate::parallel::{self, Chunks};
 use crate::simd::{self, Kernel};
 use crate::window::Window;
 
@@ -18,10 +18,13 @@ const STRIP: usize = 64;
 /// first of equals, or the last NaN.
 ///
 /// # Panics
-/// If the slices are not whole planes, and as many.
-pub fn max_indices<E: Real<Mask = bool> + ToPrimitive>(x: &[E], window: &Window, out: &mut [i64]) {
+/// If the slices are not whole planes, and as many, or planes have 2^31 elements.
+pub fn max_indices<E: Real<Mask = bool>>(x: &[E], window: &Window, out: &mut [i64]) {
     check(window, x.len(), out.len());
-    simd::run(MaxIndices { x, window, out });
+    assert!(window.plane() < i32::MAX as usize, "max_pool: planes of fewer than 2^31 elements");
+    for_planes(window, window.taps(), x, Chunks { out, size: window.places() }, |x, out| {
+        simd::run(MaxIndices { x, window, out })
+    });
 }
 
 /// The elements of `x` at the indices of each plane.
@@ -85,7 +88,9 @@ impl Divisor {
 /// As [`max_indices`].
 pub fn means<E: Real>(x: &[E], window: &Window, divisor: Divisor, out: &mut [E]) {
     check(window, x.len(), out.len());
-    simd::run(Means { x, window, divisor, out });
+    for_planes(window, window.taps(), x, Chunks { out, size: window.places() }, |x, out| {
+        simd::run(Means { x, window, divisor, out })
+    });
 }
 
 /// The adjoint of [`means`]: every element of `g`, divided, is added under its window.
@@ -94,7 +99,23 @@ pub fn means<E: Real>(x: &[E], window: &Window, divisor: Divisor, out: &mut [E])
 /// As [`max_indices`].
 pub fn spread_means<E: Real>(g: &[E], window: &Window, divisor: Divisor, out: &mut [E]) {
     check(window, out.len(), g.len());
-    simd::run(SpreadMeans { g, window, divisor, out });
+    let run = |g: &[E], out: &mut [E]| simd::run(SpreadMeans { g, window, divisor, out });
+    for_planes(window, window.taps(), g, Chunks { out, size: window.plane() }, run);
+}
+
+/// Runs `f` for parts of the planes, each with its part of `from` and of `out`.
+fn for_planes<E: Sync, T: Send>(
+    window: &Window,
+    formulas: usize,
+    from: &[E],
+    Chunks { out, size }: Chunks<'_, T>,
+    f: impl Fn(&[E], &mut [T]) + Sync,
+) {
+    let planes = out.len().checked_div(size).unwrap_or(0);
+    let step = from.len().checked_div(planes).unwrap_or(0);
+    parallel::in_parts(planes, window.places() * formulas, 1, Chunks { out, size }, |planes, Chunks { out, .. }| {
+        f(&from[planes.start * step..planes.end * step], out);
+    });
 }
 
 fn check(window: &Window, x: usize, y: usize) {
@@ -108,7 +129,7 @@ struct MaxIndices<'a, E> {
     out: &'a mut [i64],
 }
 
-impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
+impl<E: Real<Mask = bool>> Kernel for MaxIndices<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -118,29 +139,28 @@ impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
             return;
         }
         let taps = Taps::new(window);
-        let offsets: [usize; TABLE] = std::array::from_fn(|tap| taps.offset(tap));
-        let before = window.padding[0] * window.input[1] + window.padding[1];
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
             for (row, out) in out.chunks_exact_mut(ow).enumerate() {
                 for (first, out) in out.chunks_mut(STRIP).enumerate().map(|(i, out)| (i * STRIP, out)) {
-                    // The tap that is the largest so far, as a number of the type that lanes compare.
                     let mut best = [E::of(f64::NEG_INFINITY); STRIP];
-                    let mut which = [E::of(-1.0); STRIP];
-                    taps.of_row(row, first..first + out.len(), |tap, places, at| {
-                        let (best, which) = (&mut best[places.clone()], &mut which[places]);
-                        let (tap, count) = (E::of(tap as f64), best.len());
-                        match stride {
-                            1 => improve(best, which, tap, x[at..at + count].iter()),
-                            2 => improve(best, which, tap, x[at..][..2 * count - 1].iter().step_by(2)),
-                            _ => improve(best, which, tap, x[at..].iter().step_by(stride)),
-                        }
-                    });
-                    let line = row * window.stride[0] * window.input[1];
-                    for (c, out) in out.iter_mut().enumerate() {
-                        // The first tap may lie in the padding, before the plane; the one that was found does not.
-                        let tap = which[c].to_usize().unwrap_or(0);
-                        let offset = if tap < TABLE { offsets[tap] } else { taps.offset(tap) };
-                        *out = (line + (first + c) * stride + offset) as i64 - before as i64;
+                    // Where the largest so far lies, less `stride` times its place in the strip.
+                    let mut lies = [NOWHERE; STRIP];
+                    taps.of_row(
+                        row,
+                        first..first + out.len(),
+                        #[inline(always)]
+                        |_, places, at| {
+                            let from = (at as isize - (places.start * stride) as isize) as i32;
+                            let (best, lies) = (&mut best[places.clone()], &mut lies[places]);
+                            match stride {
+                                1 => improve(best, lies, from, &x[at..], 1),
+                                2 => improve(best, lies, from, &x[at..], 2),
+                                _ => improve(best, lies, from, &x[at..], stride),
+                            }
+                        },
+                    );
+                    for (c, (out, &lies)) in out.iter_mut().zip(&lies).enumerate() {
+                        *out = if lies == NOWHERE { 0 } else { i64::from(lies) + (c * stride) as i64 };
                     }
                 }
             }
@@ -148,13 +168,19 @@ impl<E: Real<Mask = bool> + ToPrimitive> Kernel for MaxIndices<'_, E> {
     }
 }
 
-/// Notes tap `tap` where its elements `x` are larger than the best so far.
+/// No element was met yet.
+const NOWHERE: i32 = i32::MIN;
+
+/// Notes `from` where the elements `x[0]`, `x[stride]`, .. are larger than the best so far.
 #[inline(always)]
-fn improve<'a, E: Real<Mask = bool>>(best: &mut [E], which: &mut [E], tap: E, x: impl Iterator<Item = &'a E>) {
-    for ((best, which), &x) in best.iter_mut().zip(which).zip(x) {
-        let is_better = best.lt(x) | x.is_nan() | which.lt(E::of(0.0));
-        *best = E::select(is_better, x, *best);
-        *which = E::select(is_better, tap, *which);
+fn improve<E: Real<Mask = bool>>(best: &mut [E], lies: &mut [i32], from: i32, x: &[E], stride: usize) {
+    let n = best.len();
+    let (lies, x) = (&mut lies[..n], &x[..(n - 1) * stride + 1]);
+    for c in 0..n {
+        let x = x[c * stride];
+        let is_better = best[c].lt(x) | x.is_nan() | (lies[c] == NOWHERE);
+        best[c] = E::select(is_better, x, best[c]);
+        lies[c] = if is_better { from } else { lies[c] };
     }
 }
 
@@ -205,13 +231,6 @@ impl<'a> Taps<'a> {
             }
         }
     }
-
-    /// How far tap `tap` lies from the first one.
-    #[inline(always)]
-    fn offset(&self, tap: usize) -> usize {
-        let Window { kernel: [_, columns], dilation, input, .. } = *self.window;
-        tap / columns * dilation[0] * input[1] + tap % columns * dilation[1]
-    }
 }
 
 struct Means<'a, E> {
@@ -234,13 +253,20 @@ impl<E: Real> Kernel for Means<'_, E> {
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(window.places())) {
             for (row, out) in out.chunks_exact_mut(ow).enumerate() {
                 out.fill(E::of(0.0));
-                taps.of_row(row, 0..ow, |_, places, at| {
-                    let out = &mut out[places];
-                    match stride {
-                        1 => out.iter_mut().zip(&x[at..]).for_each(|(out, &x)| *out = *out + x),
-                        _ => out.iter_mut().zip(x[at..].iter().step_by(stride)).for_each(|(out, &x)| *out = *out + x),
-                    }
-                });
+                taps.of_row(
+                    row,
+                    0..ow,
+                    #[inline(always)]
+                    |_, places, at| {
+                        let out = &mut out[places];
+                        match stride {
+                            1 => out.iter_mut().zip(&x[at..]).for_each(|(out, &x)| *out = *out + x),
+                            _ => {
+                                out.iter_mut().zip(x[at..].iter().step_by(stride)).for_each(|(out, &x)| *out = *out + x)
+                            }
+                        }
+                    },
+                );
                 for (column, out) in out.iter_mut().enumerate() {
                     *out = *out * divisor.inverse(window, row, column);
                 }
@@ -275,10 +301,15 @@ impl<E: Real> Kernel for SpreadMeans<'_, E> {
                     for (c, (share, &g)) in shares.iter_mut().zip(g).enumerate() {
                         *share = g * divisor.inverse(window, row, first + c);
                     }
-                    taps.of_row(row, first..first + g.len(), |_, places, at| {
-                        let places = out[at..].iter_mut().step_by(stride).zip(&shares[places]);
-                        places.for_each(|(out, &share)| *out = *out + share);
-                    });
+                    taps.of_row(
+                        row,
+                        first..first + g.len(),
+                        #[inline(always)]
+                        |_, places, at| {
+                            let places = out[at..].iter_mut().step_by(stride).zip(&shares[places]);
+                            places.for_each(|(out, &share)| *out = *out + share);
+                        },
+                    );
                 }
             }
         }

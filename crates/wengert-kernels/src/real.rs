@@ -9,7 +9,15 @@ use crate::math::{arc, erf, exp, hyper, log, pow, trig};
 /// A formula never branches on a value: it compares to a [`Real::Mask`] and [`Real::select`]s, so that the same text is a
 /// vectorised loop and a recorded derivative. Conventions at special points are PyTorch's.
 pub trait Real:
-    Copy + 'static + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+    Copy
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
 {
     /// The result of a comparison.
     type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;

@@ -27,6 +27,7 @@ use std::marker::PhantomData;
 
 use crate::Real;
 use crate::map::{Map1, Map2};
+use crate::parallel;
 use crate::simd::{self, Kernel};
 
 pub use arg::{argmax, argmax_axis, argmin, argmin_axis};
@@ -48,7 +49,7 @@ const SHORT: usize = 16;
 const GROUP: usize = 4;
 
 /// An associative operation with a neutral element.
-pub trait Combine<E>: Copy {
+pub trait Combine<E>: Copy + Send {
     /// The result of combining nothing.
     fn identity() -> E;
     /// Combines two partial results; mark the implementation `#[inline(always)]`.
@@ -239,6 +240,20 @@ impl<E: Real> Map1<E> for ExpMinus<E> {
 #[inline]
 fn fold<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
     simd::run(Fold { term, x, y, op: PhantomData::<C> })
+}
+
+/// [`fold`] by several threads, if that pays. A part has as many blocks as a subtree, so the bits are the same.
+fn fold_in_parts<E: Copy + Send + Sync, F: Map2<E> + Send + Sync, C: Combine<E>>(term: F, x: &[E], parts: usize) -> E {
+    let subtree = (x.len().div_ceil(BLOCK).next_power_of_two() / 2) * BLOCK;
+    if parts <= 1 || x.len() <= BLOCK {
+        return fold::<E, F, C>(term, x, x);
+    }
+    let (left, right) = x.split_at(subtree);
+    let (left, right) = parallel::join(
+        || fold_in_parts::<E, F, C>(term, left, parts / 2),
+        || fold_in_parts::<E, F, C>(term, right, parts - parts / 2),
+    );
+    C::combine(left, right)
 }
 
 struct Fold<'a, E, F, C> {

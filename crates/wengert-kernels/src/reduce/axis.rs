@@ -5,9 +5,10 @@
 
 use std::marker::PhantomData;
 
-use super::{Combine, First, Fold, GROUP, Max, Min, Prod, Single, Sum};
+use super::{Combine, First, Fold, GROUP, Max, Min, Prod, Single, Sum, fold_in_parts};
 use crate::Real;
 use crate::map::Map1;
+use crate::parallel::{self, Chunks};
 use crate::simd::{self, Kernel};
 
 /// `out[o, j] = Σ_k x[o, k, j]`, with the error of a compensated sum where `inner > 1`.
@@ -24,7 +25,12 @@ pub fn sum_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 /// # Panics
 /// As [`sum_axis`].
 #[inline]
-pub fn sum_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+pub fn sum_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
+    term: F,
+    x: &[E],
+    [outer, n, inner]: [usize; 3],
+    out: &mut [E],
+) {
     axis::<E, F, Sum, Compensated<E>>(term, x, [outer, n, inner], out);
 }
 
@@ -51,7 +57,12 @@ pub fn max_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 /// # Panics
 /// As [`sum_axis`].
 #[inline]
-pub fn max_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+pub fn max_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
+    term: F,
+    x: &[E],
+    [outer, n, inner]: [usize; 3],
+    out: &mut [E],
+) {
     axis::<E, F, Max, Plain<E, Max>>(term, x, [outer, n, inner], out);
 }
 
@@ -69,7 +80,12 @@ pub fn min_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 /// # Panics
 /// As [`sum_axis`].
 #[inline]
-pub fn min_axis_of<E: Real<Mask = bool>, F: Map1<E>>(term: F, x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
+pub fn min_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
+    term: F,
+    x: &[E],
+    [outer, n, inner]: [usize; 3],
+    out: &mut [E],
+) {
     axis::<E, F, Min, Plain<E, Min>>(term, x, [outer, n, inner], out);
 }
 
@@ -136,7 +152,7 @@ impl<E: Real<Mask = bool>> Column<E> for Compensated<E> {
 }
 
 #[inline]
-fn axis<E: Real<Mask = bool>, F: Map1<E>, C: Combine<E>, A: Column<E>>(
+fn axis<E: Real<Mask = bool>, F: Map1<E> + Send + Sync, C: Combine<E>, A: Column<E>>(
     term: F,
     x: &[E],
     [outer, n, inner]: [usize; 3],
@@ -144,7 +160,15 @@ fn axis<E: Real<Mask = bool>, F: Map1<E>, C: Combine<E>, A: Column<E>>(
 ) {
     assert_eq!(x.len(), outer * n * inner, "an operand of outer * n * inner elements");
     assert_eq!(out.len(), outer * inner, "a result of outer * inner elements");
-    simd::run(Axis { term, x, n, inner, out, op: PhantomData::<(C, A)> });
+    if outer == 1 && inner == 1 {
+        out[0] = fold_in_parts::<E, _, C>(Single(term), x, parallel::parts_of(n));
+        return;
+    }
+    let size = n * inner;
+    parallel::in_parts(outer, size, 1, Chunks { out, size: inner }, |range, Chunks { out, .. }| {
+        let x = &x[range.start * size..range.end * size];
+        simd::run(Axis { term, x, n, inner, out, op: PhantomData::<(C, A)> });
+    });
 }
 
 struct Axis<'a, E, F, C, A> {
@@ -291,6 +315,23 @@ mod tests {
                     check(&format!("axis {shape:?} at {i}"), n, got[i], want, want.abs() * 1e-12);
                 }
             }
+        }
+    }
+
+    #[cfg(feature = "rayon")]
+    #[test]
+    fn the_number_of_threads_leaves_the_bits_alone() {
+        let x: Vec<f32> = noise(300_000).iter().map(|&x| x as f32).collect();
+        for shape in [[1, 300_000, 1], [1, 299_993, 1], [3, 100_000, 1], [300, 500, 2], [10_000, 30, 1]] {
+            let x = &x[..shape.iter().product()];
+            let bits = |threads: usize| {
+                let mut out = vec![0.0; shape[0] * shape[2]];
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| sum_axis(x, shape, &mut out));
+                out.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+            };
+            let one = bits(1);
+            assert!(one == bits(2) && one == bits(3), "{shape:?}");
         }
     }
 

@@ -121,6 +121,19 @@ fn a_lent_block_is_exclusive_until_it_is_back_also_after_a_panic() {
 }
 
 #[test]
+fn several_blocks_are_lent_at_a_time_but_none_twice() {
+    let (mut tape, storage) = tape_with_block(2);
+    let other = tape.arena.alloc::<f32>(2, 0).expect("memory").publish();
+    lend_many(&mut tape, &[storage, other], |mut blocks, tape| {
+        assert!(panics(|| _ = tape.arena.read::<f32>(other)), "it is lent");
+        blocks[0].fill(1.0);
+        blocks[1].fill(2.0);
+    });
+    assert!(panics(|| lend_many(&mut tape, &[other, storage, other], |_: SmallVec<[&mut [f32]; 4]>, _| ())));
+    assert_eq!((tape.arena.read(storage), tape.arena.read(other)), (&[1.0f32; 2][..], &[2.0f32; 2][..]));
+}
+
+#[test]
 fn scratch_is_taken_back_and_nothing_can_be_taken_behind_it() {
     let arena = Arena::new();
     arena.alloc::<f32>(1, 0).expect("a slab").publish();
