@@ -124,7 +124,7 @@ fn a_lent_block_is_exclusive_until_it_is_back_also_after_a_panic() {
 fn several_blocks_are_lent_at_a_time_but_none_twice() {
     let (mut tape, storage) = tape_with_block(2);
     let other = tape.arena.alloc::<f32>(2, 0).expect("memory").publish();
-    lend_many(&mut tape, &[storage, other], |mut blocks, tape| {
+    lend_many(&mut tape, &[storage, other], |mut blocks: SmallVec<[&mut [f32]; 4]>, tape| {
         assert!(panics(|| _ = tape.arena.read::<f32>(other)), "it is lent");
         blocks[0].fill(1.0);
         blocks[1].fill(2.0);
