@@ -40,7 +40,7 @@ impl<'a> Comparison<'a> {
         let outputs = steady_outputs(options, subject)?;
         let weights = random.numbers(outputs.len());
         let inputs = subject.inputs.iter().map(|input| (input.name.clone(), input.shape.clone())).collect();
-        let report = Report { inputs, second, ..Report::default() };
+        let report = Report { inputs, second, rounded: is_rounded(&outputs.values), ..Report::default() };
         let product = pull(subject, &subject.tracked(), &weights)?;
         let mut all = Self { options, subject, outputs, report, weights, product };
         if options.fast {
@@ -311,6 +311,12 @@ impl<'a> Comparison<'a> {
         let (tensor, element) = self.outputs.locate(place);
         Place { tensor, element: Some(unravel(element, &self.outputs.kinds[tensor].0)) }
     }
+}
+
+/// Whether all are 32-bit numbers, and some are not short ones, as halves are.
+fn is_rounded(values: &[f64]) -> bool {
+    let is_short = |x: f64| (x * 1024.0).fract() == 0.0;
+    values.iter().all(|&x| f64::from(x as f32) == x) && values.iter().any(|&x| !is_short(x))
 }
 
 fn one_hot(length: usize, place: usize) -> Vec<f64> {

@@ -107,10 +107,12 @@ pub struct Report {
     pub kinks: Vec<Kink>,
     /// Whether this is about second derivatives: the outputs are the gradients with respect to the inputs, in their order.
     pub second: bool,
+    /// Whether all outputs are 32-bit numbers, though some are no short ones.
+    pub rounded: bool,
 }
 
-/// Why a check did not pass.
-#[derive(Clone, Debug, PartialEq)]
+/// Why a check did not pass. Its `Debug` is the text too, so that `unwrap` shows it.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Failure {
     /// The function can't be checked there: what is wrong with function or inputs, and the remedy.
@@ -146,6 +148,12 @@ impl Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,6 +205,15 @@ impl Report {
         (same && self.mismatches.len() > 1).then_some(first)
     }
 
+    /// Whether backward gives the same wrong derivative.
+    fn is_as_backward(&self, forward: &Mismatch) -> bool {
+        self.mismatches.iter().any(|m| {
+            let place = |m: &Mismatch| (m.input.clone(), m.output.clone());
+            let error = (m.analytic - forward.analytic).abs();
+            m.check == Check::Backward && place(m) == place(forward) && error <= 1e-9 * m.analytic.abs()
+        })
+    }
+
     fn write_mismatches(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut checks: Vec<Check> = Vec::new();
         for m in &self.mismatches {
@@ -208,6 +225,10 @@ impl Report {
         for check in checks {
             let [analytic, numeric] = check.methods();
             let found: Vec<&Mismatch> = self.mismatches.iter().filter(|m| m.check == check).collect();
+            if check == Check::Forward && found.iter().all(|m| self.is_as_backward(m)) {
+                write!(f, "\n  {} by forward mode, which gives what backward gives", found.len())?;
+                continue;
+            }
             write!(f, "\n  {} by {analytic} differ from {numeric}, the worst first:", found.len())?;
             for m in found.iter().take(SHOWN) {
                 let what = match &m.input {
@@ -276,6 +297,12 @@ impl fmt::Display for Report {
             wrong => write!(f, "gradcheck: {wrong} of {} {order}derivatives differ", self.compared)?,
         }
         self.write_mismatches(f)?;
+        if self.rounded && !self.is_right() {
+            write!(
+                f,
+                "\n  the function computes in 32 bits; differences need 64, or a large `eps` (1e-2) with large tolerances"
+            )?;
+        }
         self.write_picture(f)?;
         self.write_kinks(f)
     }

@@ -112,8 +112,8 @@ impl Domain {
     }
 }
 
-/// A tensor as data: its elements, and how they lie in memory.
-#[derive(Clone, Debug, PartialEq)]
+/// A tensor as data: its elements, and how they lie in memory. It prints as Rust, by `Debug` too: a failing test shows what to paste.
+#[derive(Clone, PartialEq)]
 pub struct TensorData {
     /// The lengths of its dimensions.
     pub shape: Vec<usize>,
@@ -131,6 +131,12 @@ impl TensorData {
     pub fn tensor(&self) -> Tensor64 {
         let x = Tensor64::from_slice(&self.values, &self.shape);
         self.view.of(x).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl fmt::Debug for TensorData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

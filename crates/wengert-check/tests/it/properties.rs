@@ -189,16 +189,19 @@ fn multiplies_matrices(program: &Program) -> bool {
     program.steps.iter().any(|step| step.op().is_some_and(|op| ROUND_BY_LAYOUT.contains(&op)))
 }
 
-/// Whether a step has an operand twice. If operations must copy it to contiguous memory first, its shares are added in another order.
+/// Whether a step has an operand twice, or takes its elements again and again. If it must be copied to contiguous memory first, the shares of
+/// its gradient are added in another order.
 fn repeats(program: &Program) -> bool {
-    program.to_string().lines().any(|line| {
-        let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        let words = line
-            .split(|c| !is_word(c))
-            .filter(|word| word.starts_with(['x', 'v']) && word.ends_with(|c: char| c.is_numeric()));
-        let words: Vec<&str> = words.collect();
-        (1..words.len()).any(|k| words[..k].contains(&words[k]))
-    })
+    let gathers = program.steps.iter().any(|step| step.op() == Some("gather"));
+    gathers
+        || program.to_string().lines().any(|line| {
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let words = line
+                .split(|c| !is_word(c))
+                .filter(|word| word.starts_with(['x', 'v']) && word.ends_with(|c: char| c.is_numeric()));
+            let words: Vec<&str> = words.collect();
+            (1..words.len()).any(|k| words[..k].contains(&words[k]))
+        })
 }
 
 /// Another way to run a program that must give the same bits, value and gradient.
