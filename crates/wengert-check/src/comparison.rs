@@ -38,6 +38,9 @@ impl<'a> Comparison<'a> {
         second: bool,
     ) -> Found<(Report, Outputs)> {
         let outputs = steady_outputs(options, subject)?;
+        if !second {
+            check_differentiable(&outputs)?;
+        }
         let weights = random.numbers(outputs.len());
         let inputs = subject.inputs.iter().map(|input| (input.name.clone(), input.shape.clone())).collect();
         let report = Report { inputs, second, rounded: is_rounded(&outputs.values), ..Report::default() };
@@ -371,11 +374,6 @@ fn steady_outputs(options: &GradCheck, subject: &Subject<'_>) -> Found<Outputs> 
     if outputs.kinds.is_empty() {
         return Err(Failure::Input("the function returns no tensor".into()));
     }
-    if !outputs.kinds.iter().any(|(_, differentiable)| *differentiable) {
-        let text = "no output requires a gradient: the function does not depend on the inputs that do, or loses it on the way \
-                    (by `detach`, `no_grad`, `to_vec`, a scope)";
-        return Err(Failure::Input(text.into()));
-    }
     if let Some(place) = outputs.values.iter().position(|y| !y.is_finite()) {
         let (output, k) = outputs.locate(place);
         let (element, value) = (unravel(k, &outputs.kinds[output].0), outputs.values[place]);
@@ -384,4 +382,15 @@ fn steady_outputs(options: &GradCheck, subject: &Subject<'_>) -> Found<Outputs> 
         return Err(Failure::Input(text));
     }
     Ok(outputs)
+}
+
+/// # Errors
+/// No output has a derivative. A gradient, which is an output among second derivatives, may be constant; that it is, differences tell.
+fn check_differentiable(outputs: &Outputs) -> Found<()> {
+    if !outputs.kinds.iter().any(|(_, differentiable)| *differentiable) {
+        let text = "no output requires a gradient: the function does not depend on the inputs that do, or loses it on the way \
+                    (by `detach`, `no_grad`, `to_vec`, a scope)";
+        return Err(Failure::Input(text.into()));
+    }
+    Ok(())
 }

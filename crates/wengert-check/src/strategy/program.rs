@@ -327,10 +327,12 @@ impl fmt::Display for Program {
         let mut names = used(&NAMES);
         names.push("Tensor64".into());
         names.sort_by_key(|name| name.to_lowercase());
-        writeln!(f, "use wengert::{{{}}};", names.join(", "))?;
-        let options = used(&OPTIONS);
-        if !options.is_empty() {
-            writeln!(f, "use wengert::options::{{{}}};", options.join(", "))?;
+        for (module, names) in [("wengert", names), ("wengert::options", used(&OPTIONS))] {
+            match &names[..] {
+                [] => {}
+                [name] => writeln!(f, "use {module}::{name};")?,
+                names => writeln!(f, "use {module}::{{{}}};", names.join(", "))?,
+            }
         }
         if text.contains("View::") {
             writeln!(f, "use wengert_check::View;")?;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
-use wengert::func::try_jvp;
+use wengert::func::{JacobianOptions, jacfwd_with, jacrev_with, try_jvp};
 use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope};
 use wengert_check::strategy::{Program, Step, programs};
 use wengert_check::{GradCheck, View};
@@ -126,6 +126,40 @@ fn create_graph_gives_the_same_gradient() {
         let y = program.run(&x);
         let recorded = GradOptions { create_graph: true, ..PLAIN };
         close("the recorded gradient", &gradients(y, &x, weights(y, 1), recorded), &first_order(y, &x))
+    });
+}
+
+#[test]
+fn second_derivatives_equal_differences_and_forward_mode() {
+    check(|program| {
+        let frozen = program.frozen();
+        let beside: Vec<T> =
+            program.leaves().iter().map(|&x| (x + weights(x, 5) * 1e-3).detach().requires_grad_(true)).collect();
+        if program.writes() || !frozen.run(&beside).requires_grad() {
+            return Ok(());
+        }
+        let options = GradCheck::new().fast(true).strided(false).undefined(false).second(true).atol(1e-4).rtol(1e-3);
+        let found = options.check(|x: Vec<T>| frozen.run(&x), beside);
+        found.map(drop).map_err(|failure| TestCaseError::fail(failure.to_string()))
+    });
+}
+
+#[test]
+fn many_seeds_in_one_sweep_equal_one_sweep_each() {
+    check(|program| {
+        let x: Vec<T> = program.leaves().iter().map(|x| x.detach()).collect();
+        let f = |x: Vec<T>| program.run(&x);
+        let flat = |jacobian: Vec<T>| jacobian.iter().flat_map(|block| block.to_vec()).collect::<Vec<_>>();
+        let options = |chunk| JacobianOptions { chunk: Some(chunk) };
+        let refused = |error: wengert::Error| TestCaseError::fail(error.to_string());
+        let expected = flat(jacrev_with(f, x.clone(), options(1)).map_err(refused)?);
+        close("jacrev by 3 rows", &flat(jacrev_with(f, x.clone(), options(3)).map_err(refused)?), &expected)?;
+        if program.writes() {
+            // A sweep forward needs values that the one backward does not.
+            return Ok(());
+        }
+        close("jacfwd by single columns", &flat(jacfwd_with(f, x.clone(), options(1)).map_err(refused)?), &expected)?;
+        close("jacfwd by 3 columns", &flat(jacfwd_with(f, x, options(3)).map_err(refused)?), &expected)
     });
 }
 

@@ -127,7 +127,7 @@ fn a_planted_error_shrinks_to_a_few_lines_of_rust() {
     assert!(program.steps.len() == 2 && program.inputs.len() == 1, "{program}");
     let text = program.to_string();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "use wengert::{Tensor64};");
+    assert_eq!(lines[0], "use wengert::Tensor64;");
     assert!(
         lines[1].starts_with("let x0 = Tensor64::from_slice(&[") && lines[1].ends_with("]).requires_grad_(true);"),
         "{text}"
