@@ -48,8 +48,8 @@ pub fn summary(rows: &[&(&Workload, Row)], machine: &Machine) {
     }
     println!("\nLeast times, what peers take in multiples of ours, and our share of the machine's limit\n");
     print!("| workload | ours | limit |");
-    names.iter().for_each(|name| print!(" {name} | ratio |"));
-    println!("\n| --- | --- | --- |{}", " --- | --- |".repeat(names.len()));
+    names.iter().for_each(|name| print!(" {name} |"));
+    println!("\n| --- | --- | --- |{}", " --- |".repeat(names.len()));
     for (workload, row) in rows {
         let ours = &row.timings[0];
         let share = share(workload, ours, machine).map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
@@ -57,9 +57,9 @@ pub fn summary(rows: &[&(&Workload, Row)], machine: &Machine) {
         for name in &names {
             match row.timings[1..].iter().find(|timing| timing.name == *name) {
                 Some(timing) => {
-                    print!(" {} | {:.2} |", in_units(workload.unit, timing.min), timing.min / ours.min);
+                    print!(" {}, {:.2}x |", in_units(workload.unit, timing.min), timing.min / ours.min);
                 }
-                None => print!(" | |"),
+                None => print!(" |"),
             }
         }
         println!();
