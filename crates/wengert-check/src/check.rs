@@ -17,7 +17,7 @@ use crate::subject::{Input, Restore, Subject};
 /// GradCheck::new().fast(true).rtol(1e-6).check(|x| (x.sin() * x).sum(), x).unwrap();
 /// ```
 ///
-/// The options have the names of `torch.autograd.gradcheck`. The tolerances are closer than there, as 64-bit differences are good to about
+/// The options are those of `torch.autograd.gradcheck`. The tolerances are closer than there, as 64-bit differences are good to about
 /// nine digits and a rule that is wrong by a factor of 1.001 should not pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]

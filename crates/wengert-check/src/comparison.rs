@@ -76,9 +76,10 @@ impl<'a> Comparison<'a> {
         let size = |k: usize| subject.inputs[k].values.len();
         let elements: Vec<(usize, usize)> =
             self.tracked().flat_map(|input| (0..size(input)).map(move |element| (input, element))).collect();
-        let directions: Vec<_> = elements.iter().map(|&(k, element)| (k, one_hot(size(k), element))).collect();
-        let mut forward = self.forward(&directions)?.map(Vec::into_iter);
-        for ((input, element), (_, direction)) in elements.into_iter().zip(&directions) {
+        let unit = |input: usize, element: usize| one_hot(size(input), element);
+        let mut forward = self.forward(elements.iter().map(|&(k, i)| (k, unit(k, i))))?.map(Vec::into_iter);
+        for (input, element) in elements {
+            let direction = &unit(input, element);
             let column = backward[input][element * count..(element + 1) * count].to_vec();
             let mut methods = vec![(Check::Backward, column)];
             methods.extend(forward.as_mut().and_then(Iterator::next).map(|column| (Check::Forward, column)));
@@ -97,7 +98,7 @@ impl<'a> Comparison<'a> {
         let direction = |k: usize| (k, random.numbers(self.subject.inputs[k].values.len()));
         let tracked: Vec<usize> = self.tracked().collect();
         let directions: Vec<(usize, Vec<f64>)> = tracked.into_iter().map(direction).collect();
-        let mut forward = self.forward(&directions)?.map(Vec::into_iter);
+        let mut forward = self.forward(directions.iter().cloned())?.map(Vec::into_iter);
         for (input, direction) in &directions {
             let mut methods = vec![(Check::Backward, vec![dot(&self.product[*input], direction)])];
             if let Some(column) = forward.as_mut().and_then(Iterator::next) {
@@ -146,8 +147,8 @@ impl<'a> Comparison<'a> {
             let product = pull(self.subject, &only, &self.weights)?;
             self.compare_products(Check::Alone, &product, &expected);
             let direction = [(k, random.numbers(self.subject.inputs[k].values.len()))];
-            let Some(all) = self.forward(&direction)? else { continue };
-            let alone = push(self.subject, &only, &direction).map_err(refused("forward mode for one input"))?;
+            let Some(all) = self.forward(direction.clone())? else { continue };
+            let alone = push(self.subject, &only, direction).map_err(refused("forward mode for one input"))?;
             for (place, (&alone, &all)) in alone[0].iter().zip(&all[0]).enumerate() {
                 let input = Place { tensor: k, element: None };
                 self.compare_exact(Check::ForwardAlone, Some(input), Some(self.output_place(place)), alone, all);
@@ -263,7 +264,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Columns of the Jacobian by forward mode, if it is asked for.
-    fn forward(&self, directions: &[(usize, Vec<f64>)]) -> Found<Option<Vec<Vec<f64>>>> {
+    fn forward(&self, directions: impl IntoIterator<Item = (usize, Vec<f64>)>) -> Found<Option<Vec<Vec<f64>>>> {
         if !self.options.forward || !self.subject.takes_inputs {
             return Ok(None);
         }

@@ -121,7 +121,11 @@ impl Recorded {
 
 /// The Jacobian's columns along `directions` by forward mode: each direction names one input and moves nothing else. Only the inputs
 /// that are `tracked` are differentiated, the others are constants.
-pub(crate) fn push(subject: &Subject<'_>, tracked: &[bool], directions: &[(usize, Vec<f64>)]) -> Result<Vec<Vec<f64>>> {
+pub(crate) fn push(
+    subject: &Subject<'_>,
+    tracked: &[bool],
+    directions: impl IntoIterator<Item = (usize, Vec<f64>)>,
+) -> Result<Vec<Vec<f64>>> {
     let _scope = Scope::enter();
     let x = subject.place(&subject.point(), &vec![false; tracked.len()], View::Contiguous)?;
     let smooth: Vec<usize> = (0..x.len()).filter(|&k| tracked[k]).collect();
@@ -138,16 +142,16 @@ pub(crate) fn push(subject: &Subject<'_>, tracked: &[bool], directions: &[(usize
     if let Some(error) = failed {
         return Err(error);
     }
-    let along = |(input, direction): &(usize, Vec<f64>)| {
+    let along = |(input, direction): (usize, Vec<f64>)| {
         let _scope = Scope::enter();
-        let tangent = |&k: &usize| match k == *input {
-            true => Tensor64::try_from_slice(direction, x[k].shape()),
+        let tangent = |&k: &usize| match k == input {
+            true => Tensor64::try_from_slice(&direction, x[k].shape()),
             false => x[k].try_zeros_like(),
         };
         let tangents = smooth.iter().map(tangent).collect::<Result<Vec<_>>>()?;
         flat(&derivative.try_call(tangents)?)
     };
-    directions.iter().map(along).collect()
+    directions.into_iter().map(along).collect()
 }
 
 /// Differences along a direction, for each element of the outputs.

@@ -299,23 +299,37 @@ const SWITCHES: &[Switch] = &[
     },
 ];
 
+/// Whether value and gradient are the same with the switch.
+fn holds(program: &Program, switch: &Switch) -> TestCaseResult {
+    if program.writes() && switch.changes.contains(&Writes) {
+        return Ok(());
+    }
+    let x = program.leaves();
+    let (y, z) = (program.run(&x), (switch.run)(program, &x));
+    let rounds = multiplies_matrices(program) && switch.changes.contains(&Memory);
+    let compare = |rounds: bool| if rounds { close } else { same };
+    compare(rounds)(&format!("the value, {}", switch.name), &z.to_vec(), &y.to_vec())?;
+    let rounds = rounds || switch.changes.contains(&Groups);
+    compare(rounds)(&format!("the gradient, {}", switch.name), &first_order(z, &x), &first_order(y, &x))
+}
+
 #[test]
 fn switches_do_not_change_a_bit() {
-    check(|program| {
-        let x = program.leaves();
-        let y = program.run(&x);
-        for switch in SWITCHES.iter().filter(|switch| !(program.writes() && switch.changes.contains(&Writes))) {
-            let z = (switch.run)(program, &x);
-            let got = [z.to_vec(), first_order(z, &x)];
-            let expected = [y.to_vec(), first_order(y, &x)];
-            let rounds = multiplies_matrices(program) && switch.changes.contains(&Memory);
-            let compare = |rounds: bool| if rounds { close } else { same };
-            compare(rounds)(&format!("the value, {}", switch.name), &got[0], &expected[0])?;
-            let rounds = rounds || switch.changes.contains(&Groups);
-            compare(rounds)(&format!("the gradient, {}", switch.name), &got[1], &expected[1])?;
-        }
-        Ok(())
-    });
+    check(|program| SWITCHES.iter().try_for_each(|switch| holds(program, switch)));
+}
+
+#[test]
+#[should_panic(expected = "the value, one bit changed")]
+fn a_switch_that_changes_a_bit_is_found() {
+    let run = |program: &Program, x: &[T]| program.run(x) * (1.0 + f64::EPSILON);
+    check(|program| holds(program, &Switch { name: "one bit changed", run, changes: &[Groups, Writes] }));
+}
+
+#[test]
+#[should_panic(expected = "the gradient, detached")]
+fn a_switch_that_loses_a_gradient_is_found() {
+    let run = |program: &Program, x: &[T]| program.run(x).detach();
+    check(|program| holds(program, &Switch { name: "detached", run, changes: &[] }));
 }
 
 #[test]
