@@ -262,6 +262,7 @@ fn checkpointed(step: &Step, x: &[T]) -> T {
     checkpoint(move |x: Vec<T>| step.run(&x), x.to_vec())
 }
 
+/// A mode of evaluation that must not change results is one more row.
 const SWITCHES: &[Switch] = &[
     Switch { name: "again", run: |program, x| program.run(x), changes: &[] },
     Switch {
