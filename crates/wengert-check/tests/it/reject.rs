@@ -59,6 +59,7 @@ fn swapped(x: T) -> T {
     x.index_select(1, wengert::IndexTensor::new([1, 0, 2]))
 }
 
+/// What is wrong, and the check that finds it: one table, however long.
 fn wrong() -> Vec<(&'static str, Check, Pair)> {
     vec![
         (
