@@ -40,11 +40,17 @@ impl Wanted {
 
     /// The places that wait for entry `index`, for [`Self::set`]; the sweep asks for each once, in its order.
     pub fn places(&mut self, index: u32) -> Range<usize> {
-        let rest = &self.entries[self.passed..];
-        let start = self.passed + rest.iter().take_while(|&&(entry, _)| entry > index).count();
-        let count = self.entries[start..].iter().take_while(|&&(entry, _)| entry == index).count();
-        self.passed = start + count;
-        start..self.passed
+        let at = |place: usize| self.entries.get(place).map(|&(entry, _)| entry);
+        let mut start = self.passed;
+        while at(start).is_some_and(|entry| entry > index) {
+            start += 1;
+        }
+        let mut end = start;
+        while at(end) == Some(index) {
+            end += 1;
+        }
+        self.passed = end;
+        start..end
     }
 
     /// Notes the gradient that one of [`Self::places`] waits for.
@@ -106,10 +112,7 @@ pub(super) fn own_gradient(tape: &mut Tape, index: u32, adjoint: &Adjoint) -> Re
     match *adjoint {
         Adjoint::None | Adjoint::Uniform(_) => Ok(None),
         Adjoint::Tensor(handle) => Ok(Some(handle)),
-        Adjoint::Number(number) => {
-            let index = tape.push_float(dtype, number)?;
-            Ok(Some(tape.handle(index)))
-        }
+        Adjoint::Number(number) => tape.push_float(dtype, number).map(Some),
         Adjoint::Block(block) => {
             tape.arena.set_base(block, tape.len());
             let show = if dtype == DType::F32 { show_block::<f32> } else { show_block::<f64> };

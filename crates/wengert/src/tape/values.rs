@@ -88,18 +88,26 @@ impl Tape {
 
     /// Appends a leaf of rank 0.
     #[inline]
-    pub fn push_scalar<E: Element>(&mut self, value: E) -> Result<u32> {
-        if Payload::holds::<E>()
-            && self.has_room()
-            && let Some(handle) = self.push_number(Op::Leaf, Flags::default(), 0, 0, value)
-        {
-            return Ok(handle.index);
+    pub fn push_scalar<E: Element>(&mut self, value: E) -> Result<Handle> {
+        if let Some(handle) = self.push_scalar_quick(value) {
+            return Ok(handle);
         }
-        self.push_leaf(&[], |out| out[0] = value)
+        let index = self.push_leaf(&[], |out| out[0] = value)?;
+        Ok(self.handle(index))
+    }
+
+    /// As [`Self::push_scalar`]; `None` if that takes new memory, or the line has to be noted.
+    #[inline]
+    pub fn push_scalar_quick<E: Element>(&mut self, value: E) -> Option<Handle> {
+        if !Payload::holds::<E>() || !self.has_room() || trace::is_on() {
+            return None;
+        }
+        self.push_number(Op::Leaf, Flags::default(), 0, 0, value)
     }
 
     /// As [`Self::push_scalar`], of a float type that is known at run time.
-    pub fn push_float(&mut self, dtype: DType, value: f64) -> Result<u32> {
+    #[inline]
+    pub fn push_float(&mut self, dtype: DType, value: f64) -> Result<Handle> {
         if dtype == DType::F32 { self.push_scalar(value as f32) } else { self.push_scalar(value) }
     }
 

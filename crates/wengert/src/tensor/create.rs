@@ -12,7 +12,7 @@ use crate::trace;
 macro_rules! constructors {
     (impl[$($generics:tt)*] $ty:ty { $(
         $(#[$doc:meta])*
-        pub fn $name:ident | $try_name:ident ($($arg:ident : $argty:ty),* $(,)?) $body:block
+        pub fn $name:ident | $try_name:ident ($($arg:ident : $argty:ty),* $(,)?) $(where Some = $short:block)? $body:block
     )* }) => {
         impl<$($generics)*> $ty { $(
             $(#[$doc])*
@@ -20,8 +20,12 @@ macro_rules! constructors {
             /// # Panics
             #[doc = concat!("With the text of the error that [`Self::", stringify!($try_name), "`] returns.")]
             #[track_caller]
+            #[inline]
             #[allow(clippy::should_implement_trait, reason = "`from_iter` is FromIterator's, which can't return an error")]
             pub fn $name ($($arg: $argty),*) -> Self {
+                $(if let Some(done) = $short {
+                    return done;
+                })?
                 unwrap(Self::$try_name($($arg),*))
             }
 
@@ -74,11 +78,10 @@ constructors! {
         }
 
         /// A tensor of rank 0.
-        pub fn scalar | try_scalar(value: E) {
-            tape::with(|tape| {
-                let index = tape.push_scalar(value)?;
-                Ok(TensorBase::from_handle(tape.handle(index)))
-            })
+        pub fn scalar | try_scalar(value: E)
+            where Some = { tape::with_free(|tape| tape.push_scalar_quick(value).map(TensorBase::from_handle)) }
+        {
+            tape::with(|tape| tape.push_scalar(value).map(TensorBase::from_handle))
         }
 
         /// A tensor of rank 1 with the iterator's elements.

@@ -123,9 +123,9 @@ pub(super) fn add_number<E: FloatElement>(
     value: E,
 ) -> usize {
     let adjoint = &mut adjoints[operand as usize];
-    match *adjoint {
-        Adjoint::Number(before) => *adjoint = Adjoint::Number((E::of(before) + value).into()),
-        Adjoint::Block(block) => *adjoint = Adjoint::Number((absorb_slow::<E>(tape, free, block) + value).into()),
+    match adjoint {
+        Adjoint::Number(before) => *before = (E::of(*before) + value).into(),
+        Adjoint::Block(block) => *adjoint = Adjoint::Number((absorb_slow::<E>(tape, free, *block) + value).into()),
         _ => {
             *adjoint = Adjoint::Number(value.into());
             return 1;

@@ -265,7 +265,7 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
                 list.push(match place {
                     Place::Entry(index) => index,
                     // A number among three operands is rare; it becomes a tensor of rank 0.
-                    Place::Number(number) => tape.push_float(entry.dtype(), number)?,
+                    Place::Number(number) => tape.push_float(entry.dtype(), number)?.index,
                 });
             }
             let operands: RefList<u32> = tape.arena.put_list(&list)?;

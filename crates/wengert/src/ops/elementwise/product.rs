@@ -151,7 +151,7 @@ pub(crate) fn recorded<E: FloatElement>(
 /// An operand as a tensor of floats.
 fn handle_of<E: FloatElement>(tape: &mut Tape, place: Place) -> Result<Handle> {
     let index = match place {
-        Place::Number(number) => tape.push_float(E::DTYPE, number)?,
+        Place::Number(number) => return tape.push_float(E::DTYPE, number),
         Place::Entry(index) if tape.entry(index).dtype() != DType::Bool => index,
         Place::Entry(mask) => {
             let layout = *tape.layout(mask);
