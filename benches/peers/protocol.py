@@ -18,6 +18,21 @@ import numpy as np
 CHECKED_STEPS = 2
 
 
+# What is written with operators alone is the same in every library.
+
+
+def scalar_chain(x, w, b):
+    y = x
+    for _ in range(1000):
+        y = y * w + b
+    return y
+
+
+def mean_square(x):
+    y = x + 2
+    return (y * y * 2).mean()
+
+
 def read(path):
     """The arrays of a file."""
     data = open(path, "rb").read()

@@ -21,7 +21,7 @@ use std::arch::x86_64 as x86;
 
 use product::{Product, Strided};
 
-use crate::parallel::{join, threads};
+use crate::parallel::{Chunks, join, run_parts, threads};
 use crate::scratch::Scratch;
 use crate::simd;
 
@@ -197,36 +197,16 @@ pub fn gemm_stack<'a, E: Gemm>(
     if c.is_empty() {
         return;
     }
-    let stack = Stack { alpha, operands: &operands, beta, shape: [rows, cols] };
     let work = operands(0).0.cols.saturating_mul(c.len());
     let parts = if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)) };
-    stack.run(0, c, parts);
-}
-
-/// What the products of a stack share.
-struct Stack<'f, F, E> {
-    alpha: E,
-    operands: &'f F,
-    beta: E,
-    shape: [usize; 2],
-}
-
-impl<'a, E: Gemm, F: Fn(usize) -> (MatRef<'a, E>, MatRef<'a, E>) + Sync> Stack<'_, F, E> {
-    /// Computes the matrices from number `first` on, which are in `c`, in `parts` parts if there are enough.
-    fn run(&self, first: usize, c: &mut [E], parts: usize) {
-        let size = self.shape[0] * self.shape[1];
-        let count = c.len() / size;
-        if parts > 1 && count >= parts {
-            let (left, middle) = (parts / 2, count * (parts / 2) / parts);
-            let (head, tail) = c.split_at_mut(middle * size);
-            join(|| self.run(first, head, left), || self.run(first + middle, tail, parts - left));
-            return;
+    let count = c.len() / size;
+    let parts = if count < parts { 1 } else { parts };
+    run_parts(0..count, 1, parts, Chunks { out: c, size }, &|matrices, Chunks { out, .. }| {
+        for (i, c) in matrices.zip(out.chunks_exact_mut(size)) {
+            let (a, b) = operands(i);
+            gemm(alpha, a, b, beta, MatMut::row_major(c, [rows, cols]));
         }
-        for (i, c) in c.chunks_exact_mut(size).enumerate() {
-            let (a, b) = (self.operands)(first + i);
-            gemm(self.alpha, a, b, self.beta, MatMut::row_major(c, self.shape));
-        }
-    }
+    });
 }
 
 impl<E: Gemm> Product<E> {

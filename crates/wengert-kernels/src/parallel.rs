@@ -18,8 +18,9 @@ pub(crate) fn join<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) 
     (first(), second())
 }
 
-/// Elements times formulas from which a loop is shared by threads: below, waking one takes longer than it saves. Measured with
-/// one addition (memory-bound) and with `tanh` (bound by arithmetic), which gain from 2^16 and from 2^14 elements on.
+/// Elements times formulas from which a loop is shared by threads: below, waking one takes longer than it saves. A compromise between
+/// cheap and dear formulas: on two cores, one addition gains from 2^18 elements on and takes five times as long at 2^16, `tanh` gains
+/// from 2^15 on.
 const SHARED_WORK: usize = 1 << 16;
 
 /// What is cut where a loop over elements is: the memory that it writes.

@@ -244,11 +244,11 @@ fn fold<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
 
 /// [`fold`] by several threads, if that pays. A part has as many blocks as a subtree, so the bits are the same.
 fn fold_in_parts<E: Copy + Send + Sync, F: Map2<E> + Send + Sync, C: Combine<E>>(term: F, x: &[E], parts: usize) -> E {
-    let subtree = (x.len().div_ceil(BLOCK).next_power_of_two() / 2) * BLOCK;
     if parts <= 1 || x.len() <= BLOCK {
         return fold::<E, F, C>(term, x, x);
     }
-    let (left, right) = x.split_at(subtree);
+    let subtree = x.len().div_ceil(BLOCK).next_power_of_two() / 2;
+    let (left, right) = x.split_at(subtree * BLOCK);
     let (left, right) = parallel::join(
         || fold_in_parts::<E, F, C>(term, left, parts / 2),
         || fold_in_parts::<E, F, C>(term, right, parts - parts / 2),

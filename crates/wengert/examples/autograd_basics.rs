@@ -46,7 +46,11 @@ pub fn run(out: &mut impl Write) -> io::Result<()> {
     let v = Tensor::new([0.1, 1.0, 0.001]);
     z.backward_with(v); // v is the seed of the vector-Jacobian product
     writeln!(out, "{}", x.grad().unwrap())?;
+    without_gradients(out)?;
+    accumulated(out)
+}
 
+fn without_gradients(out: &mut impl Write) -> io::Result<()> {
     // In some cases, there is no need to calculate the gradient and update the weights
     let x = Tensor::new([1.5001, 0.9761, 0.8060]).requires_grad_(true);
     writeln!(out, "{x}")?;
@@ -63,8 +67,10 @@ pub fn run(out: &mut impl Write) -> io::Result<()> {
     no_grad(|| {
         let y = x + 2;
         writeln!(out, "{y}")
-    })?;
+    })
+}
 
+fn accumulated(out: &mut impl Write) -> io::Result<()> {
     // When using backward(), the gradient of the tensor is accumulated into `.grad()`.
     // In other words, the values are summed up.
     let weights = Tensor::ones(4).requires_grad_(true);

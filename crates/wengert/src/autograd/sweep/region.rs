@@ -18,13 +18,13 @@ use super::{Adjoint, Purpose, Sweep};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
-use crate::ops::elementwise::{self, Elementwise, Product, Program, Slot, Source};
+use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source};
 use crate::tape::arena::{Storage, lend_many};
 use crate::tape::{Flags, Tape};
 
 /// Entries of one region at most: their registers should fit into the second-level cache.
 const MAX_NODES: usize = 24;
-/// Elements from which building a program pays.
+/// Elements from which a program is built: two blocks.
 const MIN_NUMEL: usize = 2048;
 
 /// An entry of a region, last one first.
@@ -98,14 +98,14 @@ impl Sweep {
     fn gather<E: FloatElement>(&mut self, tape: &Tape, start: u32, top: u32) -> Result<Option<Region>> {
         let mut nodes = SmallVec::<[Node; 8]>::new();
         // Entries that the region adds to and that were not met yet.
-        let mut open = SmallVec::<[u32; 16]>::from_slice(&[top]);
-        let mut index = top + 1;
-        while index > start && !open.is_empty() && nodes.len() < MAX_NODES {
-            index -= 1;
-            let is_open = open.contains(&index);
+        let mut open = SmallVec::<[u32; 16]>::new();
+        for index in (start..=top).rev() {
+            if (index < top && open.is_empty()) || nodes.len() == MAX_NODES {
+                break;
+            }
+            let fed = open.iter().position(|&other| other == index).map(|place| open.swap_remove(place));
             let before = self.lists.adjoints[index as usize];
-            open.retain(|&mut other| other != index);
-            if (!is_open && matches!(before, Adjoint::None)) || tape.entry(index).op == Op::Leaf {
+            if (fed.is_none() && matches!(before, Adjoint::None)) || tape.entry(index).op == Op::Leaf {
                 continue;
             }
             let Some((op, products)) = self.node::<E>(tape, index, top)? else { break };
@@ -114,10 +114,9 @@ impl Sweep {
                     open.push(product.operand);
                 }
             }
-            let is_fed = nodes.iter().any(|node| node.products.iter().any(|product| product.operand == index));
             let adjoint = match before {
-                Adjoint::Block(block) if !is_fed => Place::Block(block),
-                Adjoint::Uniform(number) if !is_fed => Place::Uniform(number),
+                Adjoint::Block(block) if fed.is_none() => Place::Block(block),
+                Adjoint::Uniform(number) if fed.is_none() => Place::Uniform(number),
                 _ => Place::Slot(None),
             };
             nodes.push(Node { index, op, products, adjoint });
@@ -176,7 +175,7 @@ impl Region {
                 Place::Uniform(number) => program.input(Source::Splat(E::of(number))),
                 Place::Block(block) => program.input(Source::Slice(tape.arena.read(block))),
                 Place::Slot(slot) => {
-                    Slot::Slot(slot.expect("an entry that the region adds to comes after those that add"))
+                    Read::Slot(slot.expect("an entry that the region adds to comes after those that add"))
                 }
             };
             for product in products {
@@ -199,7 +198,7 @@ impl Region {
                 };
                 elementwise::append(&mut program, tape, *index, *op, product.rule, g, target);
             }
-            if let Slot::Slot(slot) = g {
+            if let Read::Slot(slot) = g {
                 program.release(slot);
             }
         }

@@ -23,6 +23,13 @@ pub(crate) enum Source<'a, E> {
     Mask(&'a [bool], Layout),
 }
 
+impl<'a, E> Source<'a, E> {
+    /// The elements, if they are read where they are.
+    pub fn slice(&self) -> Option<&'a [E]> {
+        if let Self::Slice(slice) = self { Some(slice) } else { None }
+    }
+}
+
 /// Packs the elements `range` of a source that is not a slice.
 pub(super) fn fill<E: FloatElement>(source: &Source<'_, E>, range: Range<usize>, buffer: &mut [E]) {
     match source {

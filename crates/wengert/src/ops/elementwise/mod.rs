@@ -20,7 +20,7 @@ pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};
 pub(crate) use self::product::{Product, append, moving, products, recorded, sweep};
 use self::program::Kernel;
-pub(crate) use self::program::{Operand as Slot, Program};
+pub(crate) use self::program::{Program, Read};
 pub use self::rows::Elementwise;
 pub(crate) use self::rows::formulas;
 pub(crate) use self::scalar::scalar_products;

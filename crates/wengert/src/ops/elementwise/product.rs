@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::blocks::{Source, fill};
 use super::formula::{Needs, Row, Vals};
-use super::program::{self, Kernel, Operand, Program};
+use super::program::{self, Kernel, Program, Read};
 use super::{BLOCK, Elementwise, Place, places_of, source_of};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
@@ -97,7 +97,7 @@ pub(crate) fn append<'a, E: FloatElement>(
     index: u32,
     op: Elementwise,
     rule: usize,
-    g: Operand,
+    g: Read,
     (slot, add): (usize, bool),
 ) {
     let row = op.row();

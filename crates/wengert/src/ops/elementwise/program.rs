@@ -23,7 +23,7 @@ use crate::element::FloatElement;
 
 /// What a step reads.
 #[derive(Clone, Copy)]
-pub(crate) enum Operand {
+pub(crate) enum Read {
     /// The kernel does not read it.
     Unused,
     Input(usize),
@@ -39,12 +39,9 @@ pub(crate) enum Kernel<E> {
 
 /// Runs one kernel over all elements: `out = kernel(sources)`, or `out += kernel(sources)` with `add`.
 pub(super) fn apply<E: FloatElement>(kernel: Kernel<E>, sources: [Source<'_, E>; 5], out: &mut [E], add: bool) {
-    let is_direct = |source: &Source<'_, E>| matches!(source, Source::Slice(_) | Source::Unused);
-    if !add && sources.iter().all(is_direct) {
-        let first =
-            sources.iter().find_map(|source| if let Source::Slice(slice) = source { Some(*slice) } else { None });
-        let first = first.expect("an operand that the formula reads");
-        let slices = sources.map(|source| if let Source::Slice(slice) = source { slice } else { first });
+    if !add && sources.iter().all(|source| matches!(source, Source::Slice(_) | Source::Unused)) {
+        let first = sources.iter().find_map(Source::slice).expect("an operand that the formula reads");
+        let slices = sources.map(|source| source.slice().unwrap_or(first));
         return parallel::in_parts(out.len(), 1, BLOCK, out, |range, out| {
             kernel.run(slices.map(|slice| &slice[range.clone()]), out);
         });
@@ -59,7 +56,7 @@ pub(super) fn apply<E: FloatElement>(kernel: Kernel<E>, sources: [Source<'_, E>;
 #[derive(Clone, Copy)]
 struct Step<E> {
     kernel: Kernel<E>,
-    operands: [Operand; 5],
+    operands: [Read; 5],
     /// The slot that is written.
     slot: usize,
     /// Whether the result is added to what the slot has.
@@ -111,16 +108,16 @@ impl<'a, E: FloatElement> Program<'a, E> {
     }
 
     /// Has the program read a source.
-    pub fn input(&mut self, source: Source<'a, E>) -> Operand {
+    pub fn input(&mut self, source: Source<'a, E>) -> Read {
         if matches!(source, Source::Unused) {
-            return Operand::Unused;
+            return Read::Unused;
         }
         self.inputs.push(source);
-        Operand::Input(self.inputs.len() - 1)
+        Read::Input(self.inputs.len() - 1)
     }
 
     /// Appends a step that stores to `slot`, or adds.
-    pub fn step(&mut self, kernel: Kernel<E>, operands: [Operand; 5], slot: usize, add: bool) {
+    pub fn step(&mut self, kernel: Kernel<E>, operands: [Read; 5], slot: usize, add: bool) {
         self.steps.push(Step { kernel, operands, slot, add });
     }
 
@@ -135,17 +132,14 @@ impl<'a, E: FloatElement> Program<'a, E> {
 
     /// Runs the steps over the elements `range`, whose outputs these are.
     fn run_range(&self, range: Range<usize>, mut outputs: Outputs<'_, E>) {
-        let packed = self.inputs.iter().filter(|input| !matches!(input, Source::Slice(_))).count();
+        let packed = self.inputs.iter().filter(|input| input.slice().is_none()).count();
         let adds = usize::from(self.steps.iter().any(|step| step.add));
         let memory = packed + self.registers + adds;
         let width = range.len().min(BLOCK);
         E::scratch(memory * width, |scratch| {
             let mut blocks = scratch.chunks_exact_mut(width.max(1));
-            let mut buffers: SmallVec<[Option<&mut [E]>; 8]> = self
-                .inputs
-                .iter()
-                .map(|input| if let Source::Slice(_) = input { None } else { blocks.next() })
-                .collect();
+            let buffer_of = |input: &Source<'_, E>| if input.slice().is_some() { None } else { blocks.next() };
+            let mut buffers: SmallVec<[Option<&mut [E]>; 8]> = self.inputs.iter().map(buffer_of).collect();
             let mut temporary = if adds > 0 { blocks.next() } else { None };
             let mut registers: SmallVec<[&mut [E]; 8]> = blocks.collect();
             for (buffer, input) in buffers.iter_mut().zip(&self.inputs) {
@@ -164,10 +158,10 @@ impl<'a, E: FloatElement> Program<'a, E> {
                     .inputs
                     .iter()
                     .zip(&buffers)
-                    .map(|(input, buffer)| match (input, buffer) {
-                        (Source::Slice(slice), _) => &slice[block.clone()],
-                        (_, Some(buffer)) => &buffer[..block.len()],
-                        (_, None) => unreachable!("what is no slice is packed"),
+                    .map(|(input, buffer)| match (input.slice(), buffer) {
+                        (Some(slice), _) => &slice[block.clone()],
+                        (None, Some(buffer)) => &buffer[..block.len()],
+                        (None, None) => unreachable!("what is no slice is packed"),
                     })
                     .collect();
                 let local = block.start - range.start..block.end - range.start;
@@ -184,10 +178,10 @@ impl<'a, E: FloatElement> Program<'a, E> {
         for step in &self.steps {
             // Taken out for as long as it is written, so that the others can be read.
             let out = std::mem::take(&mut slots[step.slot]);
-            let read = |operand: Operand| match operand {
-                Operand::Unused => None,
-                Operand::Input(place) => Some(inputs[place]),
-                Operand::Slot(slot) => Some(&*slots[slot]),
+            let read = |operand: Read| match operand {
+                Read::Unused => None,
+                Read::Input(place) => Some(inputs[place]),
+                Read::Slot(slot) => Some(&*slots[slot]),
             };
             let first =
                 step.operands.iter().find_map(|&operand| read(operand)).expect("an operand that the formula reads");
