@@ -18,10 +18,10 @@ pub(crate) fn join<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) 
     (first(), second())
 }
 
-/// Elements times formulas from which a loop is shared by threads: below, waking one takes longer than it saves. A compromise between
-/// cheap and dear formulas: on two cores, one addition gains from 2^18 elements on and takes five times as long at 2^16, `tanh` gains
-/// from 2^15 on.
-const SHARED_WORK: usize = 1 << 16;
+/// Elements times their cost, of which a vectorised addition has 1, from which a loop is shared by threads: below, waking one takes
+/// longer than it saves. Measured on two cores: an addition gains from 2^18 elements on, and takes five times as long at 2^16; `tanh`,
+/// which costs 12, gains from 2^15 on.
+const SHARED_WORK: usize = 1 << 18;
 
 /// What is cut where a loop over elements is: the memory that it writes.
 pub trait Part: Send {
@@ -53,13 +53,13 @@ impl<E: Send> Part for Chunks<'_, E> {
 }
 
 /// Calls `run` with consecutive ranges that cover `0 .. len` and with the same parts of `out`, several at a time if the work, `len`
-/// times the number of formulas that are computed of each element, is worth it. Ranges begin at multiples of `unit`.
-pub fn in_parts<P: Part>(len: usize, formulas: usize, unit: usize, out: P, run: impl Fn(Range<usize>, P) + Sync) {
-    let parts = parts_of(len.saturating_mul(formulas)).min(len.div_ceil(unit));
+/// times the cost of each element in additions, is worth it. Ranges begin at multiples of `unit`.
+pub fn in_parts<P: Part>(len: usize, cost: usize, unit: usize, out: P, run: impl Fn(Range<usize>, P) + Sync) {
+    let parts = parts_of(len.saturating_mul(cost)).min(len.div_ceil(unit));
     run_parts(0..len, unit, parts, out, &run);
 }
 
-/// How many threads so much work is worth: elements times formulas.
+/// How many threads so much work is worth: elements times their cost.
 pub(crate) fn parts_of(work: usize) -> usize {
     if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)) }
 }

@@ -103,6 +103,9 @@ pub fn spread_means<E: Real>(g: &[E], window: &Window, divisor: Divisor, out: &m
     for_planes(window, window.taps(), g, Chunks { out, size: window.plane() }, run);
 }
 
+/// The cost of one formula in vectorised additions; places are visited one by one.
+const COST: usize = 4;
+
 /// Runs `f` for parts of the planes, each with its part of `from` and of `out`.
 fn for_planes<E: Sync, T: Send>(
     window: &Window,
@@ -113,9 +116,15 @@ fn for_planes<E: Sync, T: Send>(
 ) {
     let planes = out.len().checked_div(size).unwrap_or(0);
     let step = from.len().checked_div(planes).unwrap_or(0);
-    parallel::in_parts(planes, window.places() * formulas, 1, Chunks { out, size }, |planes, Chunks { out, .. }| {
-        f(&from[planes.start * step..planes.end * step], out);
-    });
+    parallel::in_parts(
+        planes,
+        window.places() * formulas * COST,
+        1,
+        Chunks { out, size },
+        |planes, Chunks { out, .. }| {
+            f(&from[planes.start * step..planes.end * step], out);
+        },
+    );
 }
 
 fn check(window: &Window, x: usize, y: usize) {

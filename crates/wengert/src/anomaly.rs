@@ -227,6 +227,10 @@ impl Bad {
 
 /// The first element of a block that is not finite; integers and masks are.
 pub(crate) fn first_bad(tape: &Tape, entry: &Entry, layout: &Layout) -> Option<Bad> {
+    if entry.is_deferred() {
+        // Recorded outside of anomaly mode.
+        return None;
+    }
     match entry.dtype() {
         DType::F32 => first_bad_of::<f32>(tape.elements(entry), layout),
         DType::F64 => first_bad_of::<f64>(tape.elements(entry), layout),
@@ -281,6 +285,9 @@ fn operands_at(tape: &Tape, entry: &Entry, place: &[usize]) -> String {
     let at = |operand: u32| -> Option<String> {
         let own = tape.entry(operand);
         let layout = tape.layout(operand);
+        if own.is_deferred() {
+            return None;
+        }
         // A derivative's place may be one of a smaller operand, which stands for several of the result.
         let lead = place.len().checked_sub(layout.rank())?;
         let dims = || place[lead..].iter().zip(layout.shape()).zip(layout.strides());

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 use wengert::func::{JacobianOptions, jacfwd_with, jacrev_with, try_jvp};
-use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope};
+use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope, tape};
 use wengert_check::strategy::{Program, Step, programs};
 use wengert_check::{GradCheck, View};
 
@@ -265,6 +265,8 @@ fn checkpointed(step: &Step, x: &[T]) -> T {
 /// A mode of evaluation that must not change results is one more row.
 const SWITCHES: &[Switch] = &[
     Switch { name: "again", run: |program, x| program.run(x), changes: &[] },
+    Switch { name: "values deferred", run: |program, x| deferring(1, program, x), changes: &[] },
+    Switch { name: "values computed at once", run: |program, x| deferring(usize::MAX, program, x), changes: &[] },
     Switch {
         name: "every value copied",
         run: |program, x| program.run_with(x, |step, x| step.run(x).copy()),
@@ -299,6 +301,14 @@ const SWITCHES: &[Switch] = &[
         changes: &[],
     },
 ];
+
+/// Runs the program with operations deferred from `numel` elements on.
+fn deferring(numel: usize, program: &Program, x: &[T]) -> T {
+    let before = tape::defer_from(numel);
+    let y = program.run(x);
+    tape::defer_from(before);
+    y
+}
 
 /// Whether value and gradient are the same with the switch.
 fn holds(program: &Program, switch: &Switch) -> TestCaseResult {

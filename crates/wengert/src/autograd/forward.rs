@@ -127,7 +127,7 @@ impl<E: FloatElement> Forward<E> {
         let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?, None);
         inner.around = self.operands.iter().zip(&self.tangents).filter_map(|(&x, &along)| Some((x, along?))).collect();
         inner.pass()?;
-        let of = |y: &TensorBase<E>| match inner.get(tape::with(|tape| tape.resolve(y.handle()))?) {
+        let of = |y: &TensorBase<E>| match inner.get(tape::with(|tape| tape.locate(y.handle()))?) {
             Some(tangent) => Ok(TensorBase::from_handle(tangent)),
             None => y.try_zeros_like(),
         };
@@ -158,7 +158,7 @@ pub(crate) fn push(
 ) -> Result<SmallVec<[Option<Handle>; 4]>> {
     let mut ends = SmallVec::<[u32; 4]>::new();
     for &output in outputs {
-        ends.push(tape::with(|tape| tape.resolve(output))?);
+        ends.push(tape::with(|tape| tape.locate(output))?);
     }
     let end = ends.iter().map(|&last| last + 1).max().unwrap_or(start).max(start);
     let mut tangents = Tangents::new(start, end, many);

@@ -105,7 +105,7 @@ impl<E: FloatElement> TensorBase<E> {
 
     fn attach(self, what: &str, when: When, run: Rc<dyn std::any::Any>) -> Result<Hook> {
         tape::with(|tape| {
-            let index = tape.resolve(self.handle())?;
+            let index = tape.locate(self.handle())?;
             let entry = tape.entry(index);
             if !entry.flags.has(Flags::GRAD) {
                 return Err(error!(

@@ -177,7 +177,7 @@ pub(crate) fn capture_many(
     let mut wanted = tape::with(|tape| Wanted::new(tape, wanted))?;
     let mut ends = SmallVec::<[(u32, Handle); 4]>::new();
     for &(root, seeds) in roots {
-        ends.push((tape::with(|tape| tape.resolve(root))?, seeds));
+        ends.push((tape::with(|tape| tape.locate(root))?, seeds));
     }
     let low = wanted.lowest();
     let mut found = SmallVec::from_elem(None, wanted.len());

@@ -249,7 +249,7 @@ impl Segment {
 
     /// The indices of the first entry and past the last one.
     fn range(self, tape: &Tape) -> Result<(u32, u32)> {
-        let (from, to) = (tape.locate(self.from)?, tape.locate(self.to)?);
+        let (from, to) = (tape.index_of(self.from)?, tape.index_of(self.to)?);
         if from > to {
             return Err(error!(
                 Value,
@@ -275,7 +275,7 @@ fn inputs<E: Element>(tape: &Tape, from: u32, to: u32) -> Vec<u32> {
 /// # Errors
 /// The handle is stale; what it names was recorded later.
 fn before(tape: &mut Tape, handle: Handle, end: u32) -> Result<u32> {
-    let mut index = tape.resolve(handle)?;
+    let mut index = tape.locate(handle)?;
     while index >= end && tape.entry(index).op.is_version() {
         index = tape.operands(index)[0];
     }

@@ -183,7 +183,7 @@ impl Sweep {
         for &(root, seed) in roots {
             let (index, dtype) = tape::with(|tape| {
                 // A part of the tape may end at a version that was replaced since.
-                let index = if self.boundary.is_some() { tape.check(root)? } else { tape.resolve(root)? };
+                let index = if self.boundary.is_some() { tape.check(root)? } else { tape.locate(root)? };
                 Ok((index, tape.entry(index).dtype()))
             })?;
             end = end.max(index + 1);
@@ -562,6 +562,7 @@ fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
         }),
         (Some(before), Adjoint::Tensor(share)) => {
             let total = TensorBase::<E>::from_handle(before).try_add(TensorBase::from_handle(share))?;
+            tape::with(|tape| tape.resolve(total.handle()))?;
             Ok(Adjoint::Tensor(total.handle()))
         }
         _ => Ok(share),

@@ -22,7 +22,7 @@ impl Wanted {
     pub fn new(tape: &mut Tape, handles: &[Handle]) -> Result<Self> {
         let mut entries = Vec::with_capacity(handles.len());
         for (place, &handle) in handles.iter().enumerate() {
-            entries.push((tape.resolve(handle)?, place));
+            entries.push((tape.locate(handle)?, place));
         }
         entries.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Self { entries, passed: 0, found: vec![Adjoint::None; handles.len()], reach: None })

@@ -199,6 +199,7 @@ fn measure<E: FloatElement, F: Fn(TensorBase<E>) -> TensorBase<E>>(
         let before = used()?;
         let scope = Scope::enter();
         let y = guarded(NAME, || Ok(f(tracked)))?;
+        tape::with(|tape| tape.resolve(y.handle()))?;
         let recorded = used()?;
         let seed = y.try_ones_like()?;
         let seeded = used()?;

@@ -13,7 +13,9 @@ pub(crate) mod reduce;
 pub(crate) mod rule;
 
 use self::elementwise::Elementwise;
-pub(crate) use self::rule::{Case, Compute, Derivative, Input, Operation, View, compute_leaf, record, record_view};
+pub(crate) use self::rule::{
+    Case, Compute, Derivative, Fold, Input, Operation, View, compute_leaf, record, record_fold, record_view,
+};
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::Result;

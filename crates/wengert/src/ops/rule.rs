@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{Op, Structured};
+use super::{Op, Structured, elementwise};
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{DType, Data, Element, FloatElement};
 use crate::error::Result;
@@ -63,6 +63,12 @@ pub(crate) trait Compute<E: Element>: Operation {
     fn output(inputs: &[Layout], attrs: &Self::Attrs) -> Result<Shape>;
     /// Writes every element of the value.
     fn forward(inputs: &[Input<'_>], attrs: &Self::Attrs, out: &mut [E]);
+}
+
+/// An operation that needs no more of its operand than the sum of all elements, at least with some attributes.
+pub(crate) trait Fold<E: FloatElement>: Compute<E> {
+    /// The value, given the sum; `None` if it is not enough.
+    fn of_sum(sum: E, attrs: &Self::Attrs) -> Option<E>;
 }
 
 /// An operation that shows its operand's elements in another arrangement, without a copy.
@@ -128,28 +134,56 @@ impl<'a> Input<'a> {
 pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Attrs) -> Result<TensorBase<E>> {
     tape::with(|tape| {
         let operands = resolve(tape, inputs)?;
-        let layouts: SmallVec<[Layout; 4]> = operands.iter().map(|&index| *tape.layout(index)).collect();
-        let shape = Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?;
-        let layout = Layout::contiguous(&shape);
-        let list = if operands.len() > 1 { tape.arena.put_list(&operands)? } else { RefList::empty() };
-        let mut meta = None;
-        if operands.len() > 1 || size_of::<R::Attrs>() > 0 {
-            let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
-            meta = Some(tape.arena.put(Meta { layout, operands: list, attrs })?);
-        }
-        let (value, meta) = tape.evaluate(&layout, meta, |tape, out| {
+        record_on::<R, E>(tape, &operands, attrs, |tape, out| {
             let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
             R::forward(&values, &attrs, out);
-            Ok(())
-        })?;
-        let mut flags = Flags::default();
-        flags.set(Flags::LIST, operands.len() > 1);
-        flags.set(Flags::GRAD, is_tracked::<E>(tape, &operands));
-        let a = operands.first().copied().unwrap_or(0);
-        let entry = Entry::new(tape.scope_id(), Op::Structured(R::OP), flags, value, meta);
-        let index = tape.push(entry.on(a, 0))?;
-        Ok(TensorBase::from_handle(tape.handle(index)))
+        })
     })
+}
+
+/// As [`record`], of an operand that need not be computed if its elements are only summed up.
+pub(crate) fn record_fold<R: Fold<E>, E: FloatElement>(input: TensorBase<E>, attrs: R::Attrs) -> Result<TensorBase<E>> {
+    let folded = tape::with(|tape| {
+        let index = tape.locate(input.handle())?;
+        if !tape.entry(index).is_deferred() || R::of_sum(E::default(), &attrs).is_none() {
+            return Ok(None);
+        }
+        let value = R::of_sum(elementwise::sum_deferred(tape, index)?, &attrs).expect("asked above");
+        record_on::<R, E>(tape, &[index], attrs, |_, out| out.fill(value)).map(Some)
+    })?;
+    match folded {
+        Some(value) => Ok(value),
+        None => record::<R, E>(&[input.handle()], attrs),
+    }
+}
+
+/// Records an operation on these entries, whose value `fill` writes.
+fn record_on<R: Compute<E>, E: Element>(
+    tape: &mut Tape,
+    operands: &[u32],
+    attrs: R::Attrs,
+    fill: impl FnOnce(&Tape, &mut [E]),
+) -> Result<TensorBase<E>> {
+    let layouts: SmallVec<[Layout; 4]> = operands.iter().map(|&index| *tape.layout(index)).collect();
+    let shape = Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?;
+    let layout = Layout::contiguous(&shape);
+    let list = if operands.len() > 1 { tape.arena.put_list(operands)? } else { RefList::empty() };
+    let mut meta = None;
+    if operands.len() > 1 || size_of::<R::Attrs>() > 0 {
+        let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
+        meta = Some(tape.arena.put(Meta { layout, operands: list, attrs })?);
+    }
+    let (value, meta) = tape.evaluate(&layout, meta, |tape, out| {
+        fill(tape, out);
+        Ok(())
+    })?;
+    let mut flags = Flags::default();
+    flags.set(Flags::LIST, operands.len() > 1);
+    flags.set(Flags::GRAD, is_tracked::<E>(tape, operands));
+    let a = operands.first().copied().unwrap_or(0);
+    let entry = Entry::new(tape.scope_id(), Op::Structured(R::OP), flags, value, meta);
+    let index = tape.push(entry.on(a, 0))?;
+    Ok(TensorBase::from_handle(tape.handle(index)))
 }
 
 /// A tensor of `shape` without a history that `fill` computes of `inputs`.

@@ -19,7 +19,7 @@ use crate::tensor::TensorBase;
 /// ```
 pub fn to_dot<E: Element>(output: TensorBase<E>) -> String {
     let text = with(|tape| {
-        let top = tape.resolve(output.handle())?;
+        let top = tape.locate(output.handle())?;
         Ok(tape.to_dot(top))
     });
     text.unwrap_or_else(|error| {

@@ -25,6 +25,8 @@ impl Flags {
     pub const REPLACED: Self = Self(32);
     /// Has a gradient slot: `Entry::b` of a leaf, else by search.
     pub const SLOT: Self = Self(64);
+    /// Shows the buffer of a gradient slot, which sweeps write to.
+    pub const BUFFER: Self = Self(128);
 
     #[inline]
     pub fn has(self, other: Self) -> bool {
@@ -63,12 +65,13 @@ pub(crate) struct Entry {
 }
 const _: () = assert!(size_of::<Entry>() == 32);
 
-/// The type of an entry's elements, and whether its value is kept inline.
+/// The type of an entry's elements, and whether its value is kept inline, or not there yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Form(u8);
 
 impl Form {
     const INLINE: u8 = 128;
+    const DEFERRED: u8 = 64;
 
     const fn block<E: Element>() -> Self {
         Self(E::DTYPE as u8)
@@ -76,6 +79,10 @@ impl Form {
 
     const fn inline<E: Element>() -> Self {
         Self(E::DTYPE as u8 | Self::INLINE)
+    }
+
+    const fn deferred<E: Element>() -> Self {
+        Self(E::DTYPE as u8 | Self::DEFERRED)
     }
 }
 
@@ -85,6 +92,8 @@ pub(crate) enum Value<E> {
     Block(Storage),
     /// A number of rank 0.
     Inline(E),
+    /// Nowhere yet: `Tape::resolve` computes it when it is asked for.
+    Deferred,
 }
 
 impl Entry {
@@ -94,6 +103,7 @@ impl Entry {
         let (payload, form) = match value {
             Value::Block(storage) => (Payload::block(storage), Form::block::<E>()),
             Value::Inline(number) => (Payload::inline(number), Form::inline::<E>()),
+            Value::Deferred => (Payload::empty(), Form::deferred::<E>()),
         };
         Self { scope, op, form, flags, a: 0, b: 0, payload, meta }
     }
@@ -123,10 +133,16 @@ impl Entry {
         self.form.0 & Form::INLINE != 0
     }
 
-    /// The block that holds the value, unless it is inline.
+    /// Whether the value is not computed yet.
+    #[inline]
+    pub fn is_deferred(&self) -> bool {
+        self.form.0 & Form::DEFERRED != 0
+    }
+
+    /// The block that holds the value, unless it is inline or deferred.
     #[inline]
     pub fn block(&self) -> Option<Storage> {
-        if self.is_inline() { None } else { Some(self.payload.storage()) }
+        if self.form.0 & (Form::INLINE | Form::DEFERRED) != 0 { None } else { Some(self.payload.storage()) }
     }
 
     /// The value that is kept inline, as a slice of one element; `None` if it lies in a block.
@@ -151,7 +167,7 @@ impl Entry {
 
     /// Makes the value lie in the block.
     pub fn settle(&mut self, storage: Storage) {
-        self.form.0 &= !Form::INLINE;
+        self.form.0 &= !(Form::INLINE | Form::DEFERRED);
         self.payload = Payload::block(storage);
     }
 }

@@ -13,6 +13,7 @@
 //! It does not know what an operation computes; `ops` does.
 
 pub(crate) mod arena;
+mod deferred;
 mod dot;
 mod dump;
 mod entry;
@@ -32,6 +33,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use self::arena::{Arena, Ref, Storage};
+use self::deferred::Deferred;
+pub use self::deferred::defer_from;
 pub use self::dot::to_dot;
 pub use self::dump::dump;
 pub(crate) use self::entry::{Entry, Flags, Meta, Value};
@@ -78,6 +81,7 @@ pub(crate) struct Tape {
     frames: Frames,
     slots: Vec<Slot>,
     nodes: Nodes,
+    deferred: Deferred,
     hooks: Hooks,
     forgotten: Forgotten,
     /// Blocks that were written in place, and the latest position at which one was.
@@ -158,6 +162,7 @@ impl Tape {
             frames: Frames::new(),
             slots: Vec::new(),
             nodes: Nodes::default(),
+            deferred: Deferred::new(),
             hooks: Hooks::default(),
             forgotten: Forgotten::default(),
             written: Vec::new(),
@@ -445,6 +450,7 @@ impl Tape {
     fn forget_from(&mut self, entries: u32, constants: u32, nodes: u32) {
         self.forget_hooks(entries);
         self.forget_writes(entries);
+        self.forget_deferred(entries);
         self.truncate(entries);
         self.constants.truncate(constants as usize);
         self.nodes.truncate(nodes, &mut self.forgotten);
@@ -456,7 +462,7 @@ impl Tape {
     }
 
     /// The level of the arena that entry `index` lies in.
-    fn level_of(&self, index: u32) -> usize {
+    pub fn level_of(&self, index: u32) -> usize {
         self.frames.iter().rposition(|frame| frame.entries <= index).expect("the root scope starts at 0")
     }
 

@@ -30,7 +30,7 @@ impl Tape {
     ///
     /// # Errors
     /// The scope has ended, or is another thread's; what was recorded before the position was forgotten.
-    pub fn locate(&self, position: Position) -> Result<u32> {
+    pub fn index_of(&self, position: Position) -> Result<u32> {
         let Position { scope, index } = position;
         if !self.frames.iter().any(|frame| frame.id == scope) {
             return Err(error!(

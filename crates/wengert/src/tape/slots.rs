@@ -162,7 +162,7 @@ impl Tape {
             _ => self.arena.put(Meta::plain(Layout::contiguous(self.layout(index).shape())))?,
         };
         let (scope, value) = (self.scope_id(), Value::<E>::Block(storage));
-        let shown = self.push(Entry::new(scope, Op::Leaf, Flags::default(), value, meta))?;
+        let shown = self.push(Entry::new(scope, Op::Leaf, Flags::BUFFER, value, meta))?;
         // Whoever shows the buffer owns it until its scope ends; the stamp starts anew with its index.
         self.arena.set_base(storage, shown);
         self.forget_stamp(storage);

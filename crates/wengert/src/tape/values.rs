@@ -132,12 +132,13 @@ impl Tape {
         match (entry.inline(), entry.block()) {
             (Some(number), _) => number,
             (None, Some(storage)) => self.arena.read(storage),
-            (None, None) => unreachable!("a value is inline or in a block"),
+            (None, None) => unreachable!("a value is computed before it is read"),
         }
     }
 
     /// The block of entry `index`; a value that was kept in the entry moves to one.
     pub fn block(&mut self, index: u32) -> Result<Storage> {
+        self.compute(index)?;
         let entry = *self.entry(index);
         match (entry.block(), entry.dtype()) {
             (Some(storage), _) => Ok(storage),

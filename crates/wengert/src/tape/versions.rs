@@ -16,12 +16,12 @@ pub(super) struct Version {
 }
 
 impl Tape {
-    /// The entry that a handle means now.
+    /// The entry that a handle means now. Its value may be deferred; `resolve` computes it.
     ///
     /// # Errors
     /// The handle is stale.
     #[inline]
-    pub fn resolve(&mut self, handle: Handle) -> Result<u32> {
+    pub fn locate(&mut self, handle: Handle) -> Result<u32> {
         let index = self.check(handle)?;
         if self.versions.is_empty() || !self.entry(index).flags.has(Flags::SHARES | Flags::REPLACED) {
             return Ok(index);

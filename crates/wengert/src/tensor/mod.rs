@@ -65,7 +65,7 @@ twins! {
         /// The lengths of the dimensions, outermost first.
         pub fn shape | try_shape(self) -> Shape {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 Ok(Shape::of(tape.layout(index).shape()))
             })
         }
@@ -92,7 +92,7 @@ twins! {
         /// The distance in elements between neighbours along each dimension; 0 where a dimension is broadcast.
         pub fn strides | try_strides(self) -> Shape {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 Ok(Shape::of(tape.layout(index).strides()))
             })
         }
@@ -100,7 +100,7 @@ twins! {
         /// Whether the elements lie row-major without gaps.
         pub fn is_contiguous | try_is_contiguous(self) -> bool {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 Ok(tape.layout(index).is_contiguous())
             })
         }
@@ -119,7 +119,7 @@ twins! {
         /// The name of the derivative that backward will use, such as `AddBackward0`; `None` for a leaf.
         pub fn grad_fn | try_grad_fn(self) -> Option<&'static str> {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 Ok(grad_fn(tape, index))
             })
         }
@@ -140,14 +140,14 @@ impl<E: Element> TensorBase<E> {
     /// Where the elements lie.
     pub(crate) fn try_layout(self) -> Result<Layout> {
         tape::with(|tape| {
-            let index = tape.resolve(self.handle())?;
+            let index = tape.locate(self.handle())?;
             Ok(*tape.layout(index))
         })
     }
 
     fn entry(self) -> Result<Entry> {
         tape::with(|tape| {
-            let index = tape.resolve(self.handle())?;
+            let index = tape.locate(self.handle())?;
             Ok(*tape.entry(index))
         })
     }
@@ -200,7 +200,7 @@ twins! {
         /// shares the gradient's memory, so `w.grad().unwrap().zero_()` clears it.
         pub fn grad | try_grad(self) -> Option<TensorBase<E>> {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 Ok(tape.show_gradient::<E>(index)?.map(TensorBase::from_handle))
             })
         }
@@ -208,7 +208,7 @@ twins! {
         /// Forgets the gradient: `grad()` is `None` until the next backward, which stores instead of adding.
         pub fn zero_grad | try_zero_grad(self) -> () {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 if let Some(slot) = tape.slot_of(index) {
                     tape.slot_mut(slot).state = Filling::Empty;
                     tape.slot_mut(slot).recorded = None;
@@ -223,7 +223,7 @@ twins! {
         /// The tensor does not require a gradient.
         pub fn retain_grad | try_retain_grad(self) -> TensorBase<E> {
             tape::with(|tape| {
-                let index = tape.resolve(self.handle())?;
+                let index = tape.locate(self.handle())?;
                 if !tape.entry(index).flags.has(Flags::GRAD) {
                     return Err(error!(
                         Grad,

@@ -112,6 +112,7 @@ fn write<E: FloatElement, R>(
     if numel == 0 {
         return Ok(f(&mut [], &[]));
     }
+    tape.compute_readers(storage)?;
     tape.stamp(storage);
     lend(tape, storage, |block: &mut [E], tape| {
         let (place, grad) = (&mut block[layout.offset()..], tape.arena.read(grad));

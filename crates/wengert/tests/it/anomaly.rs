@@ -81,6 +81,16 @@ fn names_the_derivative_that_went_wrong() {
 }
 
 #[test]
+fn looks_at_derivatives_of_many_elements() {
+    let x = Tensor::zeros([3000]).requires_grad_(true);
+    let found = anomaly(|| (x.sqrt() * 2.0).sum().backward()).unwrap();
+    assert!(
+        found.contains("the derivative of `sqrt` with respect to operand 0 is inf at element [0] of shape [3000]"),
+        "{found}"
+    );
+}
+
+#[test]
 fn says_the_line_of_the_operation_and_of_the_call() {
     let x = Tensor::scalar(0.0).requires_grad_(true);
     let line = line!() + 1;

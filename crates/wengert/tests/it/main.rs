@@ -4,6 +4,7 @@ mod anomaly;
 mod bad_input;
 mod checkpoint;
 mod custom;
+mod deferred;
 mod func;
 mod handles;
 mod hooks;

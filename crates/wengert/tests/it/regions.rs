@@ -1,7 +1,7 @@
 //! Sweeps over many elements at once have the bits of sweeps over few: several elementwise entries are passed block by block, and by
 //! several threads, only if there are many elements.
 
-use wengert::{Tensor, Tensor64, TensorBase, grad, scope};
+use wengert::{Tensor, Tensor64, TensorBase, grad, scope, tape};
 
 type Program<E> = fn(TensorBase<E>, TensorBase<E>) -> TensorBase<E>;
 
@@ -36,7 +36,7 @@ fn numbers(n: usize, shift: f64) -> Vec<f64> {
 macro_rules! by_pieces {
     ($e:ty, $f:expr, $n:expr, $width:expr) => {{
         let (x, y) = (numbers($n, 0.0), numbers($n, 1.0));
-        let mut found: [Vec<$e>; 3] = Default::default();
+        let mut found: [Vec<$e>; 4] = Default::default();
         for (x, y) in x.chunks($width).zip(y.chunks($width)) {
             scope(|| {
                 let leaf = |values: &[f64]| {
@@ -44,6 +44,7 @@ macro_rules! by_pieces {
                 };
                 let (x, y) = (leaf(x), leaf(y));
                 let z = ($f)(x, y);
+                found[3].push(z.sum().item());
                 z.sum().backward();
                 // A second sweep that is given seeds accumulates.
                 z.backward_with(x.detach());
@@ -62,11 +63,33 @@ fn many_elements_have_the_bits_of_few() {
     // Blocks that are not full, and parts for two threads.
     for n in [2048, 5000, 70_001] {
         for (name, f) in programs!(f32) {
-            assert!(by_pieces!(f32, f, n, n) == by_pieces!(f32, f, n, 1000), "{name} of {n} f32");
+            assert!(by_pieces!(f32, f, n, n)[..3] == by_pieces!(f32, f, n, 1000)[..3], "{name} of {n} f32");
         }
     }
     for (name, f) in programs!(f64) {
-        assert!(by_pieces!(f64, f, 5000, 5000) == by_pieces!(f64, f, 5000, 999), "{name} of f64");
+        assert!(by_pieces!(f64, f, 5000, 5000)[..3] == by_pieces!(f64, f, 5000, 999)[..3], "{name} of f64");
+    }
+}
+
+/// Runs `f` with operations deferred from `numel` elements on.
+pub fn deferring<R>(numel: usize, f: impl FnOnce() -> R) -> R {
+    let before = tape::defer_from(numel);
+    let result = f();
+    tape::defer_from(before);
+    result
+}
+
+#[test]
+fn deferred_values_have_the_bits_of_those_computed_at_once() {
+    for n in [3, 5000, 70_001] {
+        for (name, f) in programs!(f32) {
+            let [deferred, at_once] = [1, usize::MAX].map(|numel| deferring(numel, || by_pieces!(f32, f, n, n)));
+            assert!(deferred == at_once, "{name} of {n} f32");
+        }
+        for (name, f) in programs!(f64) {
+            let [deferred, at_once] = [1, usize::MAX].map(|numel| deferring(numel, || by_pieces!(f64, f, n, n)));
+            assert!(deferred == at_once, "{name} of {n} f64");
+        }
     }
 }
 

@@ -15,16 +15,17 @@
 use smallvec::SmallVec;
 
 use super::{Adjoint, Purpose, Sweep};
+use crate::anomaly;
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
-use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source};
+use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source, Values};
 use crate::tape::arena::{Storage, lend_many};
 use crate::tape::{Flags, Tape};
 
 /// Entries of one region at most: their registers should fit into the second-level cache.
 const MAX_NODES: usize = 24;
-/// Elements from which a program is built: two blocks.
+/// Elements from which a program is built, two blocks, if values are not deferred from fewer on.
 const MIN_NUMEL: usize = 2048;
 
 /// An entry of a region, last one first.
@@ -62,7 +63,10 @@ struct Region {
 impl Sweep {
     /// Passes entry `top` and what belongs to its region. `false`, and nothing is done, if it is better passed alone.
     pub(super) fn pass_region(&mut self, tape: &mut Tape, start: u32, top: u32) -> Result<bool> {
-        if self.recorded || self.boundary.is_some() || tape.layout(top).numel() < MIN_NUMEL {
+        let layout = tape.layout(top);
+        let is_small = layout.shape().is_empty() || layout.numel() < MIN_NUMEL.min(tape.defer_from());
+        // Anomaly mode looks at each entry's products.
+        if self.recorded || self.boundary.is_some() || is_small || anomaly::is_on() {
             return Ok(false);
         }
         match tape.entry(top).dtype() {
@@ -167,7 +171,7 @@ impl Region {
     /// The products of all nodes.
     fn program<'a, E: FloatElement>(&mut self, tape: &'a Tape) -> Program<'a, E> {
         let Self { nodes, exits } = self;
-        let mut program = Program::new(exits.len());
+        let (mut program, mut values) = (Program::new(exits.len()), Values::default());
         for place in 0..nodes.len() {
             let (passed, rest) = nodes.split_at_mut(place + 1);
             let Node { index, op, products, adjoint } = &passed[place];
@@ -196,7 +200,7 @@ impl Region {
                     }
                     (None, None) => unreachable!("an operand is a node or an exit"),
                 };
-                elementwise::append(&mut program, tape, *index, *op, product.rule, g, target);
+                elementwise::append((&mut program, &mut values), tape, *index, *op, product.rule, g, target);
             }
             if let Read::Slot(slot) = g {
                 program.release(slot);

@@ -27,7 +27,7 @@ impl Sweep {
             }
             let mut needed = SmallVec::<[_; 4]>::new();
             for &(root, seed) in roots {
-                let index = tape.resolve(root)?;
+                let index = tape.locate(root)?;
                 if self.needs(tape, index) {
                     needed.push((root, seed));
                 }

@@ -7,6 +7,7 @@ use wengert_kernels::Real;
 use wengert_kernels::map::{Map3, Map5, map3, map5};
 
 use super::Elementwise;
+use super::cost::Cost;
 use crate::element::FloatElement;
 use crate::tape::Flags;
 use crate::tensor::TensorBase;
@@ -92,6 +93,8 @@ pub struct Row {
     pub domain: &'static [Range<f64>],
     pub f32: Kernels<f32>,
     pub f64: Kernels<f64>,
+    /// Of the value, and of the product for each operand.
+    costs: fn() -> [Cost; 4],
 }
 
 impl Row {
@@ -108,6 +111,16 @@ impl Row {
         };
         let with_number = self.with_number.iter().find(|(operand, _)| is_number(operand));
         with_number.map_or(self.grad_fn, |(_, name)| name)
+    }
+
+    /// The time that the value takes per element, an addition being 1.
+    pub(super) fn cost(&self) -> u32 {
+        (self.costs)()[0].0
+    }
+
+    /// The same of the vector-Jacobian product for operand `rule`.
+    pub(super) fn product_cost(&self, rule: usize) -> u32 {
+        (self.costs)()[rule + 1].0
     }
 
     /// Whether a derivative reads the first operand.
@@ -138,6 +151,11 @@ pub(super) const fn row<F: Formula>() -> Row {
         domain: F::DOMAIN,
         f32: kernels::<F, f32>(),
         f64: kernels::<F, f64>(),
+        costs: || {
+            let free = Cost(0);
+            let v = Vals { g: free, a: free, b: free, c: free, y: free };
+            [F::value(v), F::vjp::<0, _>(v), F::vjp::<1, _>(v), F::vjp::<2, _>(v)]
+        },
     }
 }
 

@@ -5,6 +5,8 @@
 //! sweep does the same with the vector-Jacobian products.
 
 mod blocks;
+mod cost;
+mod deferred;
 mod formula;
 mod methods;
 mod product;
@@ -15,6 +17,7 @@ mod scalar;
 use smallvec::SmallVec;
 
 pub(crate) use self::blocks::Source;
+pub(crate) use self::deferred::{Values, compute_deferred, sum_deferred};
 pub(crate) use self::formula::Formula;
 pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};
@@ -189,8 +192,8 @@ pub(crate) fn record<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) 
         let mut places = SmallVec::<[Place; 3]>::new();
         for operand in operands {
             places.push(match operand {
-                Operand::Tensor(tensor) => Place::Entry(tape.resolve(tensor.handle())?),
-                Operand::Mask(mask) => Place::Entry(tape.resolve(mask.handle())?),
+                Operand::Tensor(tensor) => Place::Entry(tape.locate(tensor.handle())?),
+                Operand::Mask(mask) => Place::Entry(tape.locate(mask.handle())?),
                 Operand::Number(number) => Place::Number(*number),
             });
         }
@@ -204,7 +207,11 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
     let shared = result_meta(tape, row.name, places)?;
     let layout = shared.layout;
     let grad = tape.grad_enabled && needs_gradient(tape, row, places)?;
-    let (value, meta) = evaluate::<E>(tape, row, places, &shared)?;
+    let (value, meta) = if deferred::defer(tape, places, &layout)? {
+        (Value::Deferred, shared.meta(tape)?)
+    } else {
+        evaluate::<E>(tape, row, places, &shared)?
+    };
     let mut entry = Entry::new(tape.scope_id(), Op::Elementwise(op), Flags::default(), value, meta);
     entry.flags.set(Flags::GRAD, grad);
     place_operands(tape, &mut entry, places, &layout)?;
@@ -214,7 +221,11 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
             tape.arena.set_base(storage, tape.len());
         }
     }
-    tape.push(entry)
+    let index = tape.push(entry)?;
+    if entry.is_deferred() {
+        tape.note_deferred(index);
+    }
+    Ok(index)
 }
 
 /// Whether an operand requires a gradient.
@@ -283,6 +294,15 @@ struct SharedMeta {
     place: Option<Ref<Meta>>,
 }
 
+impl SharedMeta {
+    fn meta(&self, tape: &mut Tape) -> Result<Ref<Meta>> {
+        match self.place {
+            Some(meta) => Ok(meta),
+            None => tape.arena.put(Meta::plain(self.layout)),
+        }
+    }
+}
+
 fn result_meta(tape: &Tape, name: &str, places: &[Place]) -> Result<SharedMeta> {
     let entries = || places.iter().filter_map(|&place| if let Place::Entry(i) = place { Some(i) } else { None });
     let mut shape: Option<Shape> = None;
@@ -319,7 +339,7 @@ fn evaluate<E: FloatElement>(
         for (source, &place) in sources.iter_mut().zip(places) {
             *source = source_of(tape, place, layout);
         }
-        program::apply(kernel, sources, out, false);
+        program::apply(kernel, row.cost(), sources, out, false);
         Ok(())
     };
     tape.evaluate(layout, shared.place, run)

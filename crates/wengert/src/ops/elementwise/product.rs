@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::blocks::{Source, fill};
+use super::deferred::Values;
 use super::formula::{Needs, Row, Vals};
 use super::program::{self, Kernel, Program, Read};
 use super::{BLOCK, Elementwise, Place, places_of, source_of};
@@ -60,6 +61,11 @@ pub(crate) fn sweep<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     let row = op.row();
+    for place in product_places(tape, index, row, product.rule) {
+        if let Some(Place::Entry(read)) = place {
+            tape.compute(read)?;
+        }
+    }
     let layout = *tape.layout(index);
     let whole = tape.layout(product.operand).shape() == layout.shape();
     if whole {
@@ -82,9 +88,14 @@ fn products_into<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     lend(tape, target, |out: &mut [E], tape| {
-        let mut sources = product_sources(tape, index, row, rule);
+        let layout = tape.layout(index);
+        let mut sources = [Source::Unused; 5];
+        for (source, place) in sources.iter_mut().zip(product_places(tape, index, row, rule)) {
+            *source = place.map_or(Source::Unused, |place| source_of(tape, place, layout));
+        }
         sources[0] = Source::Slice(tape.arena.read(g));
-        program::apply(Kernel::Product(E::kernels(row).vjp[rule]), sources, out, !first);
+        let kernel = Kernel::Product(E::kernels(row).vjp[rule]);
+        program::apply(kernel, row.product_cost(rule), sources, out, !first);
     });
     Ok(())
 }
@@ -92,34 +103,34 @@ fn products_into<E: FloatElement>(
 /// Appends the vector-Jacobian product of entry `index` for one operand, whose incoming derivative is `g`, to a program: it stores to
 /// `slot`, or adds.
 pub(crate) fn append<'a, E: FloatElement>(
-    program: &mut Program<'a, E>,
+    (program, values): (&mut Program<'a, E>, &mut Values),
     tape: &'a Tape,
     index: u32,
     op: Elementwise,
     rule: usize,
     g: Read,
-    (slot, add): (usize, bool),
+    target: (usize, bool),
 ) {
-    let row = op.row();
-    let mut operands = product_sources(tape, index, row, rule).map(|source| program.input(source));
+    let (row, layout) = (op.row(), tape.layout(index));
+    let mut operands = product_places(tape, index, row, rule)
+        .map(|place| place.map_or(Read::Unused, |place| values.place(program, tape, place, layout)));
     operands[0] = g;
-    program.step(Kernel::Product(E::kernels(row).vjp[rule]), operands, slot, add);
+    program.step(Kernel::Product(E::kernels(row).vjp[rule]), operands, row.product_cost(rule), target);
 }
 
 /// What the product for one operand reads beside the incoming derivative, which comes first.
-fn product_sources<'a, E: FloatElement>(tape: &'a Tape, index: u32, row: &Row, rule: usize) -> [Source<'a, E>; 5] {
-    let layout = tape.layout(index);
+fn product_places(tape: &Tape, index: u32, row: &Row, rule: usize) -> [Option<Place>; 5] {
     let needs = row.needs[rule].expect("a product of an operand that has a rule");
-    let mut sources = [Source::Unused; 5];
+    let mut places = [None; 5];
     for (k, &place) in places_of(tape, index, row.arity).iter().enumerate() {
         if needs.operand(k) {
-            sources[k + 1] = source_of(tape, place, layout);
+            places[k + 1] = Some(place);
         }
     }
     if needs.value() {
-        sources[4] = source_of(tape, Place::Entry(index), layout);
+        places[4] = Some(Place::Entry(index));
     }
-    sources
+    places
 }
 
 /// The derivative of entry `index` in direction `g` along operand `rule`, recorded; in forward mode, `g` is a tangent.

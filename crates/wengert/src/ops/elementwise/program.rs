@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use smallvec::{SmallVec, smallvec};
-use wengert_kernels::{map, parallel};
+use wengert_kernels::{map, parallel, reduce};
 
 use super::BLOCK;
 use super::blocks::{Source, fill};
@@ -38,17 +38,23 @@ pub(crate) enum Kernel<E> {
 }
 
 /// Runs one kernel over all elements: `out = kernel(sources)`, or `out += kernel(sources)` with `add`.
-pub(super) fn apply<E: FloatElement>(kernel: Kernel<E>, sources: [Source<'_, E>; 5], out: &mut [E], add: bool) {
+pub(super) fn apply<E: FloatElement>(
+    kernel: Kernel<E>,
+    cost: u32,
+    sources: [Source<'_, E>; 5],
+    out: &mut [E],
+    add: bool,
+) {
     if !add && sources.iter().all(|source| matches!(source, Source::Slice(_) | Source::Unused)) {
         let first = sources.iter().find_map(Source::slice).expect("an operand that the formula reads");
         let slices = sources.map(|source| source.slice().unwrap_or(first));
-        return parallel::in_parts(out.len(), 1, BLOCK, out, |range, out| {
+        return parallel::in_parts(out.len(), cost as usize, BLOCK, out, |range, out| {
             kernel.run(slices.map(|slice| &slice[range.clone()]), out);
         });
     }
     let mut program = Program::new(1);
     let operands = sources.map(|source| program.input(source));
-    program.step(kernel, operands, 0, add);
+    program.step(kernel, operands, cost, (0, add));
     program.run(out.len(), smallvec![out]);
 }
 
@@ -69,6 +75,8 @@ pub(crate) struct Program<'a, E> {
     steps: SmallVec<[Step<E>; 8]>,
     outputs: usize,
     registers: usize,
+    /// Of all steps, per element.
+    cost: u32,
     /// Registers whose contents are not read any more.
     free: SmallVec<[usize; 8]>,
 }
@@ -76,20 +84,24 @@ pub(crate) struct Program<'a, E> {
 /// Outputs, one length each.
 type Outputs<'a, E> = SmallVec<[&'a mut [E]; 4]>;
 
-/// The part of all outputs that one thread writes.
-struct Share<'a, E>(Outputs<'a, E>);
+/// The part of all outputs, and of the sums of blocks, that one thread writes.
+struct Share<'o, 's, E> {
+    outputs: Outputs<'o, E>,
+    sums: &'s mut [E],
+}
 
-impl<E: Send> parallel::Part for Share<'_, E> {
+impl<E: Send> parallel::Part for Share<'_, '_, E> {
     fn split_at(self, at: usize) -> (Self, Self) {
-        let (head, tail) = self.0.into_iter().map(|output| output.split_at_mut(at)).unzip();
-        (Self(head), Self(tail))
+        let (head, tail) = self.outputs.into_iter().map(|output| output.split_at_mut(at)).unzip();
+        let (head_sums, tail_sums) = self.sums.split_at_mut(self.sums.len().min(at / BLOCK));
+        (Self { outputs: head, sums: head_sums }, Self { outputs: tail, sums: tail_sums })
     }
 }
 
 impl<'a, E: FloatElement> Program<'a, E> {
     /// A program without steps, which writes so many outputs.
     pub fn new(outputs: usize) -> Self {
-        Self { inputs: SmallVec::new(), steps: SmallVec::new(), outputs, registers: 0, free: SmallVec::new() }
+        Self { inputs: SmallVec::new(), steps: SmallVec::new(), outputs, registers: 0, cost: 0, free: SmallVec::new() }
     }
 
     /// A register, with arbitrary contents.
@@ -116,22 +128,28 @@ impl<'a, E: FloatElement> Program<'a, E> {
         Read::Input(self.inputs.len() - 1)
     }
 
-    /// Appends a step that stores to `slot`, or adds.
-    pub fn step(&mut self, kernel: Kernel<E>, operands: [Read; 5], slot: usize, add: bool) {
+    /// Appends a step that takes `cost` additions' time per element, and stores to `slot`, or adds.
+    pub fn step(&mut self, kernel: Kernel<E>, operands: [Read; 5], cost: u32, (slot, add): (usize, bool)) {
+        self.cost += cost;
         self.steps.push(Step { kernel, operands, slot, add });
     }
 
     /// Runs the steps over `numel` elements.
     pub fn run(&self, numel: usize, outputs: Outputs<'_, E>) {
+        self.run_with_sums(numel, outputs, Read::Unused, &mut []);
+    }
+
+    /// As [`Self::run`]; and writes the sum of each block of the slot `summed` to `sums`.
+    pub fn run_with_sums(&self, numel: usize, outputs: Outputs<'_, E>, summed: Read, sums: &mut [E]) {
         debug_assert_eq!(outputs.len(), self.outputs);
         debug_assert!(outputs.iter().all(|output| output.len() == numel), "outputs of one length");
-        parallel::in_parts(numel, self.steps.len(), BLOCK, Share(outputs), |range, Share(outputs)| {
-            self.run_range(range, outputs);
+        parallel::in_parts(numel, self.cost as usize, BLOCK, Share { outputs, sums }, |range, share| {
+            self.run_range(range, share, summed);
         });
     }
 
     /// Runs the steps over the elements `range`, whose outputs these are.
-    fn run_range(&self, range: Range<usize>, mut outputs: Outputs<'_, E>) {
+    fn run_range(&self, range: Range<usize>, Share { mut outputs, sums }: Share<'_, '_, E>, summed: Read) {
         let packed = self.inputs.iter().filter(|input| input.slice().is_none()).count();
         let adds = usize::from(self.steps.iter().any(|step| step.add));
         let memory = packed + self.registers + adds;
@@ -169,6 +187,9 @@ impl<'a, E: FloatElement> Program<'a, E> {
                     outputs.iter_mut().map(|output| &mut output[local.clone()]).collect();
                 slots.extend(registers.iter_mut().map(|register| &mut register[..block.len()]));
                 self.run_block(&inputs, &mut slots, temporary.as_deref_mut().map(|sum| &mut sum[..block.len()]));
+                if let Read::Slot(slot) = summed {
+                    sums[local.start / BLOCK] = reduce::sum(slots[slot]);
+                }
             }
         });
     }

@@ -55,6 +55,7 @@ pub(crate) fn assign<E: Element>(
         let version = if tracked { Some(version::<E>(tape, to, from)?) } else { None };
         let values = values::<E>(tape, to, from)?;
         let storage = tape.block(to)?;
+        tape.compute_readers(storage)?;
         write::<E>(tape, to, storage, values);
         if let Some(version) = version {
             let base = tape.arena.base(storage);

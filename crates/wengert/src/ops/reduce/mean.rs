@@ -1,6 +1,6 @@
 //! Means.
 
-use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
+use super::super::{Case, Compute, Derivative, Fold, Input, Operation, Structured, record, record_fold};
 use super::Over;
 use super::sum::sum_all_but_one_run;
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
@@ -52,6 +52,12 @@ impl<E: FloatElement> Compute<E> for Mean {
     }
 }
 
+impl<E: FloatElement> Fold<E> for Mean {
+    fn of_sum(sum: E, share: &Share) -> Option<E> {
+        share.over.whole.then(|| sum / E::of(share.count as f64))
+    }
+}
+
 impl<E: FloatElement> Derivative<E> for Mean {
     fn backward(cx: &mut Backward<'_, E>, share: &Share) -> Result<()> {
         let shape = cx.shape(0)?;
@@ -80,7 +86,7 @@ twins! {
         pub fn mean | try_mean(self) -> TensorBase<E> {
             let x = self.try_contiguous()?;
             let shape = x.try_shape()?;
-            record::<Mean, E>(&[x.handle()], Share { over: Over::whole(shape.len()), count: shape.numel() })
+            record_fold::<Mean, E>(x, Share { over: Over::whole(shape.len()), count: shape.numel() })
         }
 
         /// The means over `dims` (one number, an array, `()` for all), which become 1 with `keepdim`, else go.

@@ -1,6 +1,6 @@
 //! Sums.
 
-use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
+use super::super::{Case, Compute, Derivative, Fold, Input, Operation, Structured, record, record_fold};
 use super::{Over, broadcast_dims, dims_of, runs};
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
@@ -37,6 +37,12 @@ impl<E: FloatElement> Compute<E> for Sum {
 
     fn forward(inputs: &[Input<'_>], over: &Over, out: &mut [E]) {
         wengert_kernels::reduce::sum_axis(inputs[0].slice(), over.around(inputs[0].layout.shape()), out);
+    }
+}
+
+impl<E: FloatElement> Fold<E> for Sum {
+    fn of_sum(sum: E, over: &Over) -> Option<E> {
+        over.whole.then_some(sum)
     }
 }
 
@@ -83,7 +89,7 @@ twins! {
         /// The sum of all elements, of rank 0; 0 for none.
         pub fn sum | try_sum(self) -> TensorBase<E> {
             let x = self.try_contiguous()?;
-            record::<Sum, E>(&[x.handle()], Over::whole(x.try_shape()?.len()))
+            record_fold::<Sum, E>(x, Over::whole(x.try_shape()?.len()))
         }
 
         /// The sums over `dims` (one number, an array, `()` for all), which become 1 with `keepdim`, else go.

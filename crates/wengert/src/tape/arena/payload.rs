@@ -7,8 +7,8 @@ use crate::element::{DType, Element};
 
 /// The value of an entry, which knows whether it is kept inline.
 ///
-/// Invariant: the entry's `INLINE` flag is set if and only if this was made by [`Payload::inline`]; [`super::super::Entry`] sets
-/// both in one constructor and reads the payload by it.
+/// Invariant: the entry's `INLINE` bit is set if and only if this was made by [`Payload::inline`], its `DEFERRED` bit if and only if by
+/// [`Payload::empty`]; [`super::super::Entry`] sets them in one constructor and reads the payload by them.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) union Payload {
@@ -26,6 +26,12 @@ impl Payload {
     #[inline]
     pub fn block(storage: Storage) -> Self {
         Self { storage }
+    }
+
+    /// In the place of a value that is not computed yet.
+    #[inline]
+    pub fn empty() -> Self {
+        Self { bits: 0 }
     }
 
     /// # Panics

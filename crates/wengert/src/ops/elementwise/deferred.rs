@@ -1,0 +1,159 @@
+//! Deferred values: which operations are, and how several are computed at once.
+//!
+//! ```text
+//! recorded   a = x * x   b = a + 2   y = tanh(b)   z = y * 3   sum(z)
+//! computed   for each block of x:  r0 = x * x   r1 = r0 + 2   y = tanh(r1)   r2 = y * 3   partial = sum(r2)
+//! ```
+//!
+//! When a value is asked for, all deferred ones that it depends on are computed with it, as one [`Program`]. Those that cost more than
+//! memory does are kept, as `y` is; the others remain deferred. A sweep that reads one computes it again, in its own blocks.
+
+use smallvec::{SmallVec, smallvec};
+use wengert_kernels::reduce;
+
+use super::program::{Kernel, Program, Read};
+use super::{BLOCK, Place, places_of, source_of};
+use crate::anomaly;
+use crate::element::{DType, FloatElement};
+use crate::error::Result;
+use crate::ops::Op;
+use crate::shape::Layout;
+use crate::tape::Tape;
+use crate::tape::arena::{Storage, lend_many};
+
+/// Deferred values that are computed at once, at most: their blocks should fit into the second-level cache.
+const MAX_NODES: usize = 16;
+/// Costs from which a value is kept: to write and to read an element takes about as long as ten additions.
+const KEPT_COST: u32 = 10;
+
+/// Whether an operation whose result has `layout` is deferred. If so, its operands stay deferred as they are; if not, they are computed.
+pub(super) fn defer(tape: &mut Tape, places: &[Place], layout: &Layout) -> Result<bool> {
+    let is_large = !layout.shape().is_empty() && layout.numel() > 0 && layout.numel() >= tape.defer_from();
+    let entries = places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
+    let defers = is_large && !anomaly::is_anomaly_enabled() && entries.clone().all(|index| !tape.shows_gradient(index));
+    let mut nodes = 1;
+    for index in entries.clone().filter(|&index| tape.entry(index).is_deferred()) {
+        nodes += if tape.layout(index).shape() == layout.shape() { cone(tape, index).len() } else { 0 };
+    }
+    for index in entries {
+        if !defers || nodes > MAX_NODES || tape.layout(index).shape() != layout.shape() {
+            tape.compute(index)?;
+        }
+    }
+    Ok(defers)
+}
+
+/// The deferred entries that the value of entry `root` depends on, itself included, in the order of the tape.
+fn cone(tape: &Tape, root: u32) -> SmallVec<[u32; MAX_NODES]> {
+    let mut nodes: SmallVec<[u32; MAX_NODES]> = smallvec![root];
+    let mut next = 0;
+    while let Some(&node) = nodes.get(next) {
+        for operand in tape.operands_of(tape.entry(node)) {
+            if tape.entry(operand).is_deferred() && !nodes.contains(&operand) {
+                nodes.push(operand);
+            }
+        }
+        next += 1;
+    }
+    nodes.sort_unstable();
+    nodes
+}
+
+/// Computes the value of the deferred entry `index`.
+///
+/// # Errors
+/// There is no memory for it.
+#[cold]
+pub(crate) fn compute_deferred(tape: &mut Tape, index: u32) -> Result<()> {
+    match tape.entry(index).dtype() {
+        DType::F32 => run::<f32>(tape, index, None),
+        _ => run::<f64>(tape, index, None),
+    }
+}
+
+/// The sum of all elements of the deferred entry `index`, which itself may remain deferred.
+pub(crate) fn sum_deferred<E: FloatElement>(tape: &mut Tape, index: u32) -> Result<E> {
+    E::scratch(tape.layout(index).numel().div_ceil(BLOCK), |partials| {
+        run::<E>(tape, index, Some(partials))?;
+        let mut tree = reduce::Tree::<E, reduce::Sum>::new();
+        partials.iter().for_each(|&partial| tree.push(partial));
+        Ok(tree.finish())
+    })
+}
+
+/// Computes entry `root` and what it depends on: its value, or, given room for one number per block, the sums of the value's blocks.
+fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> Result<()> {
+    let numel = tape.layout(root).numel();
+    let mut kept = SmallVec::<[u32; 4]>::new();
+    let mut blocks = SmallVec::<[Storage; 4]>::new();
+    for node in cone(tape, root) {
+        let Op::Elementwise(op) = tape.entry(node).op else { unreachable!("what is deferred is elementwise") };
+        if op.row().cost() >= KEPT_COST || (node == root && sums.is_none()) {
+            kept.push(node);
+            blocks.push(tape.arena.alloc_at::<E>(tape.level_of(node), numel, node)?.publish());
+        }
+    }
+    lend_many(tape, &blocks, |outputs, tape| {
+        let mut program = Program::new(outputs.len());
+        let mut values = Values::kept(&kept);
+        for &node in &kept {
+            values.read(&mut program, tape, node);
+        }
+        match sums {
+            Some(sums) => {
+                let root = values.read(&mut program, tape, root);
+                program.run_with_sums(numel, outputs, root, sums);
+            }
+            None => program.run(numel, outputs),
+        }
+    });
+    for (node, block) in kept.into_iter().zip(blocks) {
+        tape.entry_mut(node).settle(block);
+    }
+    Ok(())
+}
+
+/// Values of deferred entries in a program, each computed once.
+#[derive(Default)]
+pub(crate) struct Values {
+    computed: SmallVec<[(u32, usize); 8]>,
+    /// Entries whose value goes to the output of that number.
+    kept: SmallVec<[u32; 4]>,
+}
+
+impl Values {
+    fn kept(entries: &[u32]) -> Self {
+        Self { computed: SmallVec::new(), kept: SmallVec::from_slice(entries) }
+    }
+
+    /// How the program reads an operand of a result of `layout`'s shape.
+    pub(super) fn place<'a, E: FloatElement>(
+        &mut self,
+        program: &mut Program<'a, E>,
+        tape: &'a Tape,
+        place: Place,
+        layout: &Layout,
+    ) -> Read {
+        match place {
+            Place::Entry(index) if tape.entry(index).is_deferred() => self.read(program, tape, index),
+            _ => program.input(source_of(tape, place, layout)),
+        }
+    }
+
+    /// How the program reads the deferred entry `index`, after the steps that compute it.
+    fn read<'a, E: FloatElement>(&mut self, program: &mut Program<'a, E>, tape: &'a Tape, index: u32) -> Read {
+        if let Some(&(_, slot)) = self.computed.iter().find(|&&(other, _)| other == index) {
+            return Read::Slot(slot);
+        }
+        let Op::Elementwise(op) = tape.entry(index).op else { unreachable!("what is deferred is elementwise") };
+        let (row, layout) = (op.row(), tape.layout(index));
+        let mut operands = [Read::Unused; 5];
+        for (operand, &place) in operands.iter_mut().zip(&places_of(tape, index, row.arity)) {
+            *operand = self.place(program, tape, place, layout);
+        }
+        let slot = self.kept.iter().position(|&other| other == index).unwrap_or_else(|| program.register());
+        program.step(Kernel::Value(E::kernels(row).value), operands, row.cost(), (slot, false));
+        self.computed.push((index, slot));
+        Read::Slot(slot)
+    }
+}
