@@ -124,7 +124,7 @@ pub(crate) fn shape_of(op: &str, shape: impl IntoShape) -> Result<Shape> {
 }
 
 /// A set of dimensions, for reductions: bit `d` stands for dimension `d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DimSet(u8);
 
 impl DimSet {

@@ -1,8 +1,9 @@
 //! What PyTorch computed for every operation, computed again: values, `grad_fn`, gradients by a plain and by a recorded
-//! sweep, forward mode, second derivatives. `tools/reference/ops.py` makes the data and describes its fields.
+//! sweep, forward mode, second derivatives. `tools/reference/ops.py` makes the data of cases that were written for wengert and
+//! describes its fields; `tools/reference/op_db.py` makes that of the samples of PyTorch's own operator database.
 //!
 //! To add an operation: in the file of its family, add an arm to `call` that gives the outputs for the operation's name and
-//! keyword arguments (see [`Call`] for what an arm can ask for), and remove the name from [`PENDING`]. A family's `call` gives
+//! keyword arguments (see [`Call`] for what an arm can ask for). A family's `call` gives
 //! `None` for the operations of other families.
 //!
 //! ```text
@@ -21,8 +22,9 @@ mod movement;
 mod nn;
 mod reduce;
 mod replay;
+pub mod tolerance;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::Read;
 use std::panic::catch_unwind;
@@ -32,13 +34,11 @@ use serde_json::Value as Json;
 use wengert::{FloatElement, TensorBase};
 
 pub use self::call::{Call, Outputs, Value};
-use self::replay::differences;
-
-/// Operations of the data that no family knows yet, one a line.
-const PENDING: &[&str] = &[];
+use self::replay::{Outcome, is_f32, replay};
 
 /// One file of the mapping.
 pub struct Family {
+    name: &'static str,
     f32: fn(&Call<'_, f32>) -> Option<Outputs<f32>>,
     f64: fn(&Call<'_, f64>) -> Option<Outputs<f64>>,
     other_names: &'static [&'static str],
@@ -50,12 +50,12 @@ macro_rules! families {
         $(
             #[test]
             fn $test() {
-                replay(&families!(@ $family));
+                assert_agrees(stringify!($family));
             }
         )+
     };
     (@ $family:ident) => {
-        Family { f32: $family::call, f64: $family::call, other_names: $family::OTHER_NAMES }
+        Family { name: stringify!($family), f32: $family::call, f64: $family::call, other_names: $family::OTHER_NAMES }
     };
 }
 families! {
@@ -70,16 +70,21 @@ families! {
 
 /// A float type of the data.
 pub trait Number: FloatElement {
-    /// Largest difference that rounding explains: relative, and absolute in units of the largest number around, at most 1.
-    const TOLERANCE: (f64, f64);
+    /// Numbers below this have few digits, or are what is left of two that cancel in one order of operations and not in another.
+    const UNDERFLOW: f64;
+    /// The largest error of an operation that rounding explains.
+    fn tolerance(op: &str) -> f64;
     fn in_family(family: &Family, call: &Call<'_, Self>) -> Option<Outputs<Self>>;
     /// An operation with the number on the left; `None` if no method or operator has it there.
     fn number_with_tensor(op: &str, number: f64, tensor: TensorBase<Self>) -> Option<TensorBase<Self>>;
 }
 macro_rules! number {
-    ($t:ident $tolerance:expr) => {
+    ($t:ident $underflow:literal) => {
         impl Number for $t {
-            const TOLERANCE: (f64, f64) = $tolerance;
+            const UNDERFLOW: f64 = $underflow;
+            fn tolerance(op: &str) -> f64 {
+                tolerance::of(op).$t
+            }
             fn in_family(family: &Family, call: &Call<'_, Self>) -> Option<Outputs<Self>> {
                 (family.$t)(call)
             }
@@ -100,15 +105,45 @@ macro_rules! number {
         }
     };
 }
-number!(f32(2e-5, 2e-6));
-number!(f64(1e-9, 1e-12));
+number!(f32 1e-36);
+number!(f64 1e-290);
 
-static DATA: LazyLock<Vec<Json>> = LazyLock::new(|| {
-    let packed: &[u8] = include_bytes!("../data/ops.jsonl.gz");
+/// A case of the data and what became of it.
+struct Case {
+    data: Json,
+    /// The family that knows the operation, and how the case went.
+    replayed: Option<(&'static str, Outcome)>,
+}
+
+impl Case {
+    /// How the case went.
+    fn outcome(&self) -> &Outcome {
+        &self.replayed.as_ref().unwrap_or_else(|| panic!("no family knows {}", op_of(&self.data))).1
+    }
+}
+
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+    let files: [&[u8]; 2] = [include_bytes!("../data/ops.jsonl.gz"), include_bytes!("../data/op_db.jsonl.gz")];
+    files.into_iter().flat_map(lines).map(|data| Case { replayed: replayed(&data), data }).collect()
+});
+
+/// The lines of a packed file.
+fn lines(packed: &[u8]) -> Vec<Json> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(packed).read_to_string(&mut text).expect("the data unpacks");
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
-});
+}
+
+/// Computes a case by the first family that knows it.
+fn replayed(case: &Json) -> Option<(&'static str, Outcome)> {
+    FAMILIES.iter().find_map(|family| {
+        let outcome = catch_unwind(|| replay(family, case)).unwrap_or_else(|payload| {
+            let text = payload.downcast_ref::<String>().map_or("without a text", |text| text);
+            Some(Outcome { differences: vec![format!("panic: {text}")], ..Outcome::default() })
+        });
+        Some((family.name, outcome?))
+    })
+}
 
 fn op_of(case: &Json) -> &str {
     case["op"].as_str().expect("an op")
@@ -116,42 +151,76 @@ fn op_of(case: &Json) -> &str {
 
 #[test]
 fn every_operation_is_mapped() {
-    let is_mapped = |case: &Json| {
-        let found = |family: &Family| catch_unwind(|| differences(family, case).is_some()).unwrap_or(true);
-        FAMILIES.iter().any(found)
-    };
-    let mut unknown = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    for case in DATA.iter() {
-        if seen.insert(op_of(case)) && !is_mapped(case) {
-            unknown.insert(op_of(case));
-        }
-    }
-    let pending: BTreeSet<&str> = PENDING.iter().copied().collect();
-    let missing: Vec<_> = unknown.difference(&pending).collect();
-    let stale: Vec<_> = pending.difference(&unknown).collect();
-    assert!(missing.is_empty(), "no family knows these operations: {missing:?}");
-    assert!(stale.is_empty(), "these operations are mapped; remove them from PENDING: {stale:?}");
-    println!("not mapped yet: {pending:?}");
+    let unknown = CASES.iter().filter(|case| case.replayed.is_none()).map(|case| op_of(&case.data));
+    let unknown: BTreeSet<&str> = unknown.collect();
+    assert!(unknown.is_empty(), "no family knows these operations: {unknown:?}");
 }
 
-/// Runs all cases of a family and reports all that differ.
-fn replay(family: &Family) {
+#[test]
+fn deliberate_differences_are_there() {
+    let met: BTreeSet<usize> = CASES.iter().flat_map(|case| &case.outcome().deliberate).copied().collect();
+    for (place, different) in tolerance::DIFFERENT.iter().enumerate() {
+        assert!(met.contains(&place), "{}: no case differs: {}", different.op, different.reason);
+    }
+}
+
+/// What the documentation shows of one operation.
+#[derive(Default)]
+pub struct Summary {
+    /// Cases written by hand, and those from PyTorch's database.
+    pub cases: [usize; 2],
+    /// The entries of the database.
+    pub entries: BTreeSet<&'static str>,
+    /// The highest derivative compared.
+    pub order: usize,
+    /// The largest error of `f64` and of `f32`; none if there is no such case.
+    pub errors: [Option<f64>; 2],
+}
+
+/// A summary per operation, by name.
+pub fn summaries() -> BTreeMap<&'static str, Summary> {
+    let mut all: BTreeMap<&str, Summary> = BTreeMap::new();
+    for case in CASES.iter() {
+        let (data, summary) = (&case.data, all.entry(op_of(&case.data)).or_default());
+        let entry = data["entry"].as_str();
+        summary.cases[usize::from(entry.is_some())] += 1;
+        summary.entries.extend(entry);
+        let order = usize::from(data.get("seeds").is_some()) + usize::from(data.get("weights").is_some());
+        summary.order = summary.order.max(order);
+        // Masks and indices have no rounding errors; they stand with `f64`.
+        let error = &mut summary.errors[usize::from(is_f32(data))];
+        *error = Some(error.unwrap_or(0.0).max(case.outcome().error));
+    }
+    all
+}
+
+/// How many cases record each operation of the table.
+pub fn records() -> BTreeMap<&'static str, usize> {
+    let mut all = BTreeMap::new();
+    for op in CASES.iter().flat_map(|case| &case.outcome().recorded) {
+        *all.entry(op.as_str()).or_default() += 1;
+    }
+    all
+}
+
+/// Reports all cases of a family that differ.
+fn assert_agrees(family: &str) {
     let mut report = String::new();
     let mut failed = 0;
-    for case in DATA.iter() {
-        let found = catch_unwind(|| differences(family, case)).unwrap_or_else(|payload| {
-            let text = payload.downcast_ref::<String>().cloned();
-            Some(vec![format!("panic: {}", text.unwrap_or_else(|| "without a text".to_owned()))])
-        });
-        let Some(found) = found.filter(|found| !found.is_empty()) else { continue };
+    for Case { data, replayed } in CASES.iter() {
+        let Some((_, outcome)) =
+            replayed.as_ref().filter(|(own, outcome)| *own == family && !outcome.differences.is_empty())
+        else {
+            continue;
+        };
         failed += 1;
         let shapes: Vec<String> =
-            case["inputs"].as_array().into_iter().flatten().map(|i| i["shape"].to_string()).collect();
-        let (op, tag, kwargs) = (op_of(case), case["tag"].as_str().unwrap_or(""), &case["kwargs"]);
-        writeln!(report, "{op} ({tag}) {kwargs} of {}", shapes.join(" ")).expect("a string takes all");
-        for difference in found {
-            writeln!(report, "    {difference}").expect("a string takes all");
+            data["inputs"].as_array().into_iter().flatten().map(|i| i["shape"].to_string()).collect();
+        let (entry, tag, kwargs) = (data["entry"].as_str().unwrap_or(""), &data["tag"], &data["kwargs"]);
+        let dtype = if is_f32(data) { "f32" } else { "f64" };
+        writeln!(report, "{} {entry} ({tag}, {dtype}) {kwargs} of {}", op_of(data), shapes.join(" ")).unwrap();
+        for difference in &outcome.differences {
+            writeln!(report, "    {difference}").unwrap();
         }
     }
     assert!(failed == 0, "{failed} cases differ:\n{report}");

@@ -82,12 +82,9 @@ impl<E: FloatElement> Derivative<E> for MaskedFill {
 
 twins! {
     impl[E: Element] TensorBase<E> {
-        /// A copy with `value`, a number or a tensor of rank 0, where `mask` holds, which broadcasts to this shape.
+        /// A copy with `value`, a number or a tensor of rank 0, where `mask` holds; this tensor and the mask broadcast.
         pub fn masked_fill | try_masked_fill<S: IntoSource<E>>(self, mask: TensorBase<bool>, value: S) -> TensorBase<E> {
-            let (shape, own) = (self.try_shape()?, mask.try_shape()?);
-            if broadcast("masked_fill", &shape, &own)? != shape {
-                return Err(error!(Shape, "masked_fill: a mask of shape {own:?} does not broadcast to {shape:?}"));
-            }
+            let shape = broadcast("masked_fill", &self.try_shape()?, &mask.try_shape()?)?;
             let (value, form) = match value.into_source() {
                 Source::Tensor(value) => (value, Form("MaskedFillBackward1")),
                 Source::Number(value) => (TensorBase::try_scalar(value)?, Form(MaskedFill::GRAD_FN)),
@@ -99,8 +96,8 @@ twins! {
                     value.shape()
                 ));
             }
-            let mask = mask.stretched(&shape)?;
-            record::<MaskedFill, E>(&[self.handle(), mask.handle(), value.handle()], form)
+            let (x, mask) = (self.stretched(&shape)?, mask.stretched(&shape)?);
+            record::<MaskedFill, E>(&[x.handle(), mask.handle(), value.handle()], form)
         }
 
         /// The elements where `mask` holds, row-major, as a tensor of rank 1; both broadcast.

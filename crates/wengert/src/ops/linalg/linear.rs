@@ -161,18 +161,24 @@ impl<E: FloatElement> Derivative<E> for Linear {
 twins! {
     impl[E: FloatElement] TensorBase<E> {
         /// `x wᵀ + b`: a layer with `weight` of shape `[outputs, inputs]` and `bias` of shape `[outputs]`, a tensor or `None`, on
-        /// the last dimension of this tensor, which has `inputs` elements; leading dimensions are batches.
+        /// the last dimension of this tensor, which has `inputs` elements; leading dimensions are batches. A weight of shape `[inputs]`
+        /// with a bias of rank 0 is a layer of one output, whose dimension goes.
         ///
         /// ```
         /// # use wengert::Tensor;
         /// let (x, w, b) = (Tensor::ones([5, 3]), Tensor::ones([2, 3]), Tensor::ones([2]));
         /// assert_eq!(x.linear(w, b).shape(), [5, 2]);
         /// assert_eq!(x.linear(w, None).to_vec(), [3.0; 10]);
+        /// assert_eq!(x.linear(Tensor::ones([3]), Tensor::scalar(1.0)).to_vec(), [4.0; 5]);
         /// ```
         pub fn linear | try_linear<B: Into<Option<TensorBase<E>>>>(self, weight: TensorBase<E>, bias: B) -> TensorBase<E> {
+            let bias: Option<TensorBase<E>> = bias.into();
+            if weight.try_shape()?.len() == 1 {
+                let bias = bias.map(|bias| bias.try_unsqueeze(0)).transpose()?;
+                return self.try_linear(weight.try_unsqueeze(0)?, bias)?.try_select(-1, 0);
+            }
             let rank = self.try_shape()?.len();
             let x = if rank == 2 { self } else { self.try_contiguous()? };
-            let bias: Option<TensorBase<E>> = bias.into();
             let form = Form { rank: rank as u8, bias: bias.is_some() };
             match bias {
                 Some(bias) => {

@@ -142,7 +142,7 @@ pub fn cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> TensorBase<E> {
 pub fn try_cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> Result<TensorBase<E>> {
     let _line = crate::trace::note();
     let mut parts = SmallVec::<[TensorBase<E>; 4]>::new();
-    let mut rank = 1;
+    let mut like = None;
     for &x in tensors {
         let shape = x.try_shape()?;
         if shape.is_empty() {
@@ -150,17 +150,21 @@ pub fn try_cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> Result<Tens
         }
         // As in PyTorch, a tensor of shape [0] fits any others.
         if shape != [0] {
-            rank = shape.len();
+            like = Some(shape);
         }
         parts.push(x);
-    }
-    if rank > 1 {
-        parts.retain(|x| x.shape() != [0]);
     }
     if parts.is_empty() {
         return Err(error!(Value, "cat: there is no tensor to join"));
     }
-    joined(&parts, Along { dim: wrap_dim("cat", dim, rank)? as u8, grad_fn: Cat::GRAD_FN })
+    let dim = wrap_dim("cat", dim, like.as_ref().map_or(1, |like| like.len()))?;
+    if let Some(like) = like.filter(|like| like.len() > 1) {
+        let none: SmallVec<[usize; 8]> = like.iter().enumerate().map(|(d, &n)| if d == dim { 0 } else { n }).collect();
+        for x in parts.iter_mut().filter(|x| x.shape() == [0]) {
+            *x = x.try_reshape(&none[..])?;
+        }
+    }
+    joined(&parts, Along { dim: dim as u8, grad_fn: Cat::GRAD_FN })
 }
 
 /// The tensors, of one shape, one after another along a new dimension `dim`.

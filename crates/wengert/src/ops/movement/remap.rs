@@ -1,5 +1,6 @@
 //! Padding, repetition, rolling and reversal: each coordinate of the result shows a coordinate of the operand.
 
+use smallvec::SmallVec;
 use wengert_kernels::remap::{Axis, Rule, remap, remap_add};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
@@ -192,7 +193,7 @@ fn padded(rule: Rule, n: usize, [before, after]: [isize; 2]) -> Result<Axis> {
 twins! {
     impl[E: Element] TensorBase<E> {
         /// Elements put beside those of the last dimensions: `padding` has two numbers per padded dimension, before and after, from the
-        /// last dimension on. Negative numbers take elements away. `PadMode::Reflect`, `Replicate` and `Circular` pad at most 3
+        /// last dimension on. Negative numbers take elements away, before others are repeated. `PadMode::Reflect`, `Replicate` and `Circular` pad at most 3
         /// dimensions; the first by less than the length, the last by at most the length.
         ///
         /// ```
@@ -212,6 +213,12 @@ twins! {
                     Shape,
                     "pad: {padding:?} does not fit shape {shape:?}: it needs two numbers for each of {least} to {most} dimensions"
                 ));
+            }
+            if rule == Rule::Wrap && padding.iter().any(|&n| n < 0) {
+                // What goes is not what comes round, as in PyTorch.
+                let cut: SmallVec<[isize; 6]> = padding.iter().map(|&n| n.min(0)).collect();
+                let rest: SmallVec<[isize; 6]> = padding.iter().map(|&n| n.max(0)).collect();
+                return self.try_pad(&cut[..], PadMode::Replicate)?.try_pad(&rest[..], mode);
             }
             let mut axes = Axes::same(&shape, names[count.clamp(1, 3) - 1]);
             for (k, pair) in padding.chunks_exact(2).enumerate() {

@@ -4,7 +4,7 @@ use super::super::{Case, Derivative, Operation, Structured, View, record_view};
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error, twins};
-use crate::shape::{DimSet, IntoDims, IntoShape, Layout, Shape, shape_of, wrap_dim};
+use crate::shape::{DimSet, IntoDimList, IntoDims, IntoShape, Layout, Shape, shape_of, wrap_dim};
 use crate::tensor::TensorBase;
 
 /// The operand's elements, row-major, in another shape.
@@ -153,12 +153,11 @@ twins! {
             squeezed(self, DimSet::all(self.try_shape()?.len()), "SqueezeBackward0")
         }
 
-        /// A view without those of `dims` (one number, an array) whose length is 1; the others stay.
-        pub fn squeeze_dims | try_squeeze_dims<D: IntoDims>(self, dims: D) -> TensorBase<E> {
-            let rank = self.try_shape()?.len();
-            let dims = dims.into_dim_set("squeeze", rank)?;
-            let one = (0..rank.max(1)).filter(|&d| dims.contains(d)).count() <= 1;
-            squeezed(self, dims, if one { "SqueezeBackward1" } else { "SqueezeBackward2" })
+        /// A view without those of `dims` (one number, an array, `()` for none) whose length is 1; the others stay.
+        pub fn squeeze_dims | try_squeeze_dims<D: IntoDimList>(self, dims: D) -> TensorBase<E> {
+            let (rank, dims) = (self.try_shape()?.len(), dims.into_dim_list());
+            let set = if dims.is_empty() { DimSet::default() } else { dims[..].into_dim_set("squeeze", rank)? };
+            squeezed(self, set, if dims.len() == 1 { "SqueezeBackward1" } else { "SqueezeBackward2" })
         }
 
         /// A view with a dimension of length 1 put before dimension `dim`; of the result, `dim` is its number.

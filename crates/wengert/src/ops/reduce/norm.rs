@@ -131,16 +131,22 @@ fn or_one<E: FloatElement>(x: TensorBase<E>) -> Result<TensorBase<E>> {
     x.try_eq(0.0)?.try_where_(1.0, x)
 }
 
+/// `y`, and 1 where it is 0: a divisor of what is 0 too. Its slope there is infinite, so that second derivatives are NaN, as in
+/// PyTorch: they do not exist.
+fn or_cusp<E: FloatElement>(y: TensorBase<E>) -> Result<TensorBase<E>> {
+    y.try_eq(0.0)?.try_where_(y.try_sqrt()?.try_add(1.0)?, y)
+}
+
 impl Order {
     /// The derivative of the norm `y` by each element of `x`; `None` if it is 0 everywhere.
     ///
-    /// At 0 it is 0, and of elements that tie for an infinite norm each has its share, as in PyTorch.
+    /// At 0 it is 0, and to others than 1 and 2 an element that is 0 is a constant; of elements that tie for an infinite norm each has its share, as in PyTorch.
     fn partials<E: FloatElement>(&self, x: TensorBase<E>, y: TensorBase<E>) -> Result<Option<TensorBase<E>>> {
         let beside = |y| self.over.beside(y, &x.try_shape()?);
         Ok(Some(match self.p {
             0.0 => return Ok(None),
             1.0 => signs(x)?,
-            2.0 => x.try_div(beside(or_one(y)?)?)?,
+            2.0 => x.try_div(beside(or_cusp(y)?)?)?,
             p if p.is_infinite() => shares(x, y, self.over, |x, y| {
                 let counts = Real::abs(x) == y || x.is_nan();
                 (counts, if counts { sign(x) } else { E::of(0.0) })

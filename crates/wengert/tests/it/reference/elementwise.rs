@@ -1,6 +1,6 @@
 //! Elementwise operations and comparisons.
 
-use wengert::{Operand, TensorBase};
+use wengert::{BoolTensor, Operand, TensorBase};
 
 use super::{Call, Number, Outputs, Value};
 
@@ -30,12 +30,12 @@ macro_rules! masks {
 }
 
 pub fn call<E: Number>(c: &Call<'_, E>) -> Option<Outputs<E>> {
-    if let Some(mask) = masks!(c: eq ne lt le gt ge) {
+    if let Some(mask) = logical(c).or_else(|| masks!(c: eq ne lt le gt ge)) {
         return Some(vec![Value::Mask(mask)]);
     }
     let float = with_keywords(c).or_else(|| binary(c)).or_else(|| {
         plain!(c: neg reciprocal sqrt rsqrt exp exp2 expm1 ln log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh
-            acosh atanh sigmoid relu selu silu mish erf erfc abs sign floor ceil round trunc square)
+            acosh atanh sigmoid log_sigmoid relu selu silu mish erf erfc abs sign floor ceil round trunc square)
     });
     Some(vec![Value::Float(float?)])
 }
@@ -50,10 +50,37 @@ fn with_keywords<E: Number>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
         "gelu" if c.text("approximate") == Some("tanh") => c.x().gelu_tanh(),
         "gelu" => c.x().gelu(),
         "hardtanh" => c.x().hardtanh(c.float("min_val").unwrap_or(-1.0), c.float("max_val").unwrap_or(1.0)),
-        "clamp" => c.x().clamp(c.float("min").unwrap_or(f64::NEG_INFINITY), c.float("max").unwrap_or(f64::INFINITY)),
+        // PyTorch has one name for both numbers, whichever are given.
+        "clamp" if c.has("min") || c.has("max") => {
+            c.x().clamp(c.float("min").unwrap_or(f64::NEG_INFINITY), c.float("max").unwrap_or(f64::INFINITY))
+        }
+        "clamp" | "clamp_min" | "clamp_max" => return clamped(c),
         "powi" => c.x().powi(c.int("exponent")? as i32),
         "lerp" => c.x().lerp(c.tensor("end")?, c.operand("weight")),
         "where_" => c.mask("condition")?.where_(c.tensor("input")?, c.operand("other")),
+        _ => return None,
+    })
+}
+
+/// Bounds that are tensors or numbers, or absent.
+fn clamped<E: Number>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
+    let bound = |name: &str| (c.has(name) || c.tensor(name).is_some()).then(|| c.operand(name));
+    Some(match (bound("min"), bound("max")) {
+        (Some(min), Some(max)) => c.x().clamp(min, max),
+        (Some(min), None) => c.x().clamp_min(min),
+        (None, Some(max)) => c.x().clamp_max(max),
+        (None, None) => return None,
+    })
+}
+
+/// Operations of masks.
+fn logical<E: Number>(c: &Call<'_, E>) -> Option<BoolTensor> {
+    let mask = |name: &str| c.mask(name).unwrap_or_else(|| panic!("{}: no mask `{name}`", c.op));
+    Some(match c.op {
+        "logical_and" => mask("input").logical_and(mask("other")),
+        "logical_or" => mask("input").logical_or(mask("other")),
+        "logical_xor" => mask("input").logical_xor(mask("other")),
+        "logical_not" => mask("input").logical_not(),
         _ => return None,
     })
 }

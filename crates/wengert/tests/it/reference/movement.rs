@@ -75,7 +75,7 @@ fn part<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
 /// Several tensors as one.
 fn joined<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
     Some(match c.op {
-        "cat" => cat(&c.tensors(), c.int("dim")?),
+        "cat" => cat(&c.tensors(), c.int("dim").unwrap_or(0)),
         "stack" => stack(&c.tensors(), c.int("dim")?),
         _ => return None,
     })
@@ -100,6 +100,11 @@ fn parts<E: FloatElement>(c: &Call<'_, E>) -> Option<Vec<TensorBase<E>>> {
 fn copied<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
     let diagonal = c.int("diagonal").unwrap_or(0);
     Some(match c.op {
+        "contiguous" => c.x().contiguous(),
+        "copy" => c.x().copy(),
+        "zeros_like" => c.x().zeros_like(),
+        "ones_like" => c.x().ones_like(),
+        "full_like" => c.x().full_like(E::of(c.float("fill_value")?)),
         "repeat" => c.x().repeat(&c.sizes("repeats")?),
         "flip" => c.x().flip(&c.ints("dims")?[..]),
         "roll" => c.x().roll(&c.ints("shifts")?[..], &c.ints("dims").unwrap_or_default()[..]),

@@ -12,6 +12,10 @@ pub fn call<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
     Some(vec![Value::Float(match c.op {
         "softmax" => c.x().softmax(c.int("dim")?),
         "log_softmax" => c.x().log_softmax(c.int("dim")?),
+        "max_pool2d" if c.flag("return_indices") => {
+            let (y, places) = c.x().max_pool2d_with_indices(pair(c, "kernel_size")?, max_pool(c));
+            return Some(vec![Value::Float(y), Value::Index(places)]);
+        }
         "conv1d" => c.x().conv1d(c.tensor("weight")?, conv1d(c)),
         "conv2d" => c.x().conv2d(c.tensor("weight")?, conv2d(c)),
         "max_pool2d" => c.x().max_pool2d_with(pair(c, "kernel_size")?, max_pool(c)),
@@ -22,19 +26,23 @@ pub fn call<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
             c.x().layer_norm(&c.sizes("normalized_shape")?, options)
         }
         "batch_norm" => return Some(batch_norm(c)),
-        "dropout" => c.x().dropout(c.float("p")?, c.flag("training")),
+        "dropout" => {
+            let training = !c.has("training") || c.flag("training");
+            c.x().dropout(c.float("p").unwrap_or(0.5), training)
+        }
         _ => return None,
     })])
 }
 
-/// One number for both, or two.
+/// One number for both, or two; `None` if there is neither.
 fn pair<E: FloatElement>(c: &Call<'_, E>, key: &str) -> Option<[usize; 2]> {
-    let sizes = c.sizes(key)?;
-    Some([sizes[0], sizes[sizes.len() - 1]])
+    // PyTorch writes "no zeros" as a word.
+    let sizes = if c.text(key) == Some("valid") { vec![0] } else { c.sizes(key)? };
+    Some([*sizes.first()?, *sizes.last()?])
 }
 
 fn conv1d<E: FloatElement>(c: &Call<'_, E>) -> Conv1d<E> {
-    let number = |key: &str, default: usize| c.int(key).map_or(default, |n| n as usize);
+    let number = |key: &str, default: usize| pair(c, key).map_or(default, |[n, _]| n);
     Conv1d {
         bias: c.tensor("bias"),
         stride: number("stride", 1),

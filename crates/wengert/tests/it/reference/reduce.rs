@@ -38,9 +38,14 @@ fn floats<E: FloatElement>(c: &Call<'_, E>) -> Option<Outputs<E>> {
         "var" => c.x().var_dims(&dims[..], correction, keepdim),
         "std" => c.x().std_dims(&dims[..], correction, keepdim),
         "norm" => c.x().norm_dims(c.float("p").unwrap_or(2.0), &dims[..], keepdim),
+        "sum_to" => c.x().sum_to(&c.sizes("size")?),
         "logsumexp" => c.x().logsumexp(&dims[..], keepdim),
         "cumsum" => c.x().cumsum(dim?),
         "cumprod" => c.x().cumprod(dim?),
+        "count_nonzero" => {
+            let count = dim.map_or_else(|| c.x().count_nonzero(), |_| c.x().count_nonzero_dims(&dims[..], keepdim));
+            return Some(vec![Value::Index(count)]);
+        }
         "argmax" | "argmin" => {
             let index = match (c.op, dim) {
                 ("argmax", None) => c.x().argmax(),

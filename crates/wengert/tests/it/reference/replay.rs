@@ -1,22 +1,47 @@
 //! Computes one case and says what differs.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
-use wengert::{BoolTensor, FloatElement, GradOptions, IndexTensor, Scope, TensorBase, grad_with, jvp};
+use wengert::{Element, FloatElement, GradOptions, Scope, TensorBase, grad_with, jvp};
 
 use super::call::number;
+use super::tolerance::DIFFERENT;
 use super::{Call, Family, Number, Outputs, Value, op_of};
 
-/// Numbers below this are what is left of two that cancel in one order of operations and not in another.
-const UNDERFLOW: f64 = 1e-300;
+/// How one case went.
+#[derive(Default)]
+pub struct Outcome {
+    /// What differs, in words.
+    pub differences: Vec<String>,
+    /// The largest [`error_of`] of a number that is finite in both.
+    pub error: f64,
+    /// The operations that the case recorded.
+    pub recorded: BTreeSet<String>,
+    /// The deliberate differences that it met, by their place among [`DIFFERENT`].
+    pub deliberate: BTreeSet<usize>,
+}
 
-/// What differs in one case; `None` if the family does not know the operation.
-pub fn differences(family: &Family, case: &Json) -> Option<Vec<String>> {
-    let inputs = case["inputs"].as_array().expect("inputs");
-    if inputs.iter().any(|input| input["dtype"] == "f32") {
-        Replay::<f32>::run(family, case)
+/// Whether a case is one of `f32`.
+pub fn is_f32(case: &Json) -> bool {
+    case["inputs"].as_array().expect("inputs").iter().any(|input| input["dtype"] == "f32")
+}
+
+/// The difference of a number found from the one expected, relative to the expected one and `scale` together; infinite if only
+/// one of them is NaN, or an infinity.
+fn error_of<E: Number>(found: f64, expected: f64, scale: f64) -> f64 {
+    if found == expected || found.is_nan() && expected.is_nan() {
+        0.0
+    } else if found.is_finite() && expected.is_finite() {
+        (found - expected).abs() / (expected.abs() + scale + E::UNDERFLOW)
     } else {
-        Replay::<f64>::run(family, case)
+        f64::INFINITY
     }
+}
+
+/// Computes one case; `None` if the family does not know the operation.
+pub fn replay(family: &Family, case: &Json) -> Option<Outcome> {
+    if is_f32(case) { Replay::<f32>::run(family, case) } else { Replay::<f64>::run(family, case) }
 }
 
 /// One case being replayed.
@@ -24,18 +49,24 @@ struct Replay<'a, E> {
     family: &'a Family,
     case: &'a Json,
     inputs: Vec<(&'a str, Value<E>)>,
-    found: Vec<String>,
+    /// The largest error that rounding explains.
+    tolerance: f64,
+    found: Outcome,
 }
 
 impl<'a, E: Number> Replay<'a, E> {
-    fn run(family: &'a Family, case: &'a Json) -> Option<Vec<String>> {
+    fn run(family: &'a Family, case: &'a Json) -> Option<Outcome> {
         let _scope = Scope::enter();
-        let mut replay = Self { family, case, inputs: inputs(case), found: Vec::new() };
+        let tolerance = E::tolerance(op_of(case));
+        let mut replay = Self { family, case, inputs: inputs(case), tolerance, found: Outcome::default() };
         let outputs = replay.call(&replay.inputs)?;
         replay.values(&outputs);
-        if case.get("seeds").is_some() && replay.found.is_empty() {
+        if case.get("seeds").is_some() && replay.found.differences.is_empty() {
             replay.gradients(&outputs);
         }
+        let dump = wengert::tape::dump();
+        let entries = dump.lines().filter(|line| line.trim_start().starts_with('%'));
+        replay.found.recorded = entries.filter_map(|line| Some(line.split_whitespace().nth(1)?.to_owned())).collect();
         Some(replay.found)
     }
 
@@ -48,10 +79,11 @@ impl<'a, E: Number> Replay<'a, E> {
     fn values(&mut self, outputs: &[Value<E>]) {
         let expected = self.case["outputs"].as_array().expect("outputs");
         if outputs.len() != expected.len() {
-            self.found.push(format!("{} outputs instead of {}", outputs.len(), expected.len()));
+            self.found.differences.push(format!("{} outputs instead of {}", outputs.len(), expected.len()));
             return;
         }
-        let named = !self.family.other_names.contains(&op_of(self.case));
+        // An entry of PyTorch's database is often another function than the one whose name its operation has here.
+        let named = self.case.get("entry").is_none() && !self.family.other_names.contains(&op_of(self.case));
         for (k, (output, expected)) in outputs.iter().zip(expected).enumerate() {
             let what = format!("output {k}");
             let shape: Vec<usize> =
@@ -59,14 +91,16 @@ impl<'a, E: Number> Replay<'a, E> {
             let (own, numbers, dtype) = read(*output);
             if own != shape || dtype != expected["dtype"] {
                 let wanted = &expected["dtype"];
-                self.found.push(format!("{what}: {dtype} of shape {own:?} instead of {wanted} of {shape:?}"));
+                self.found
+                    .differences
+                    .push(format!("{what}: {dtype} of shape {own:?} instead of {wanted} of {shape:?}"));
                 continue;
             }
             self.compare(&what, Some(numbers), &expected["data"]);
             if let (Value::Float(output), true) = (output, named) {
                 let (own, wanted) = (output.grad_fn(), expected.get("grad_fn").and_then(Json::as_str));
                 if own != wanted {
-                    self.found.push(format!("{what}: grad_fn {own:?} instead of {wanted:?}"));
+                    self.found.differences.push(format!("{what}: grad_fn {own:?} instead of {wanted:?}"));
                 }
             }
         }
@@ -84,7 +118,7 @@ impl<'a, E: Number> Replay<'a, E> {
             })
             .collect();
         if let Some((k, ..)) = smooth.iter().find(|(_, y, _)| !y.requires_grad()) {
-            self.found.push(format!("output {k} requires no gradient"));
+            self.found.differences.push(format!("output {k} requires no gradient"));
             return;
         }
         let wanted: Vec<(usize, TensorBase<E>)> = self.wanted();
@@ -113,7 +147,9 @@ impl<'a, E: Number> Replay<'a, E> {
                 .iter()
                 .map(|&(k, x)| TensorBase::from_slice(&floats::<E>(&case["weights"][k]), x.shape()))
                 .collect();
-            self.forward(&smooth, &leaves, &weights);
+            if case.get("jvp").is_some() {
+                self.forward(&smooth, &leaves, &weights);
+            }
             self.second(&leaves, &recorded, &weights);
         }
     }
@@ -188,7 +224,7 @@ impl<'a, E: Number> Replay<'a, E> {
             None if zeros(expected) => {}
             Some(numbers) if expected.is_null() => {
                 if let Some(worst) = numbers.iter().find(|n| **n != 0.0) {
-                    self.found.push(format!("{what}: {worst} instead of zeros by structure"));
+                    self.found.differences.push(format!("{what}: {worst} instead of zeros by structure"));
                 }
             }
             numbers => self.compare(what, numbers, expected),
@@ -199,34 +235,43 @@ impl<'a, E: Number> Replay<'a, E> {
     fn compare(&mut self, what: &str, found: Option<Vec<f64>>, expected: &Json) {
         let (found, expected) = match (found, expected.is_null()) {
             (None, true) => return,
-            (None, false) => return self.found.push(format!("{what}: none instead of {expected}")),
-            (Some(found), true) => return self.found.push(format!("{what}: {found:?} instead of none")),
-            (Some(found), false) => {
-                (found, expected.as_array().expect("a list").iter().map(number).collect::<Vec<f64>>())
-            }
+            (None, false) => return self.found.differences.push(format!("{what}: none instead of {expected}")),
+            (Some(found), true) => return self.found.differences.push(format!("{what}: {found:?} instead of none")),
+            (Some(found), false) => (found, floats::<E>(expected).into_iter().map(Into::into).collect::<Vec<f64>>()),
         };
         if found.len() != expected.len() {
-            return self.found.push(format!("{what}: {} elements instead of {}", found.len(), expected.len()));
+            return self.found.differences.push(format!(
+                "{what}: {} elements instead of {}",
+                found.len(),
+                expected.len()
+            ));
         }
-        // Drawn numbers are near 1, so what cancels may leave rounding errors of that size; special ones can all be tiny.
+        // Terms that cancel leave rounding errors of their own size, which is that of drawn numbers, 1, and in samples also that of
+        // the largest result. Special numbers can all be tiny, and at the edges each stands for itself.
         let largest = expected.iter().filter(|e| e.is_finite()).fold(0.0, |most: f64, e| most.max(e.abs()));
-        let scale = if self.case["tag"] == "special" { largest.min(1.0) } else { 1.0 };
-        let (relative, absolute) = E::TOLERANCE;
-        let excess = |(&f, &e): (&f64, &f64)| match (f.is_nan(), e.is_nan()) {
-            (true, true) => 0.0,
-            (false, false) if f == e => 0.0,
-            (false, false) if f.is_finite() && e.is_finite() => {
-                (f - e).abs() / (relative * e.abs() + absolute * scale + UNDERFLOW)
-            }
-            _ => f64::INFINITY,
+        let scale = match self.case["tag"].as_str() {
+            Some("special") => largest.min(1.0),
+            Some("sample" | "strided") => largest.max(1.0),
+            Some("edge") => 0.0,
+            _ => 1.0,
         };
-        let excesses: Vec<f64> = found.iter().zip(&expected).map(excess).collect();
-        let wrong = excesses.iter().filter(|excess| **excess > 1.0).count();
-        if let Some(worst) = (0..found.len()).max_by(|&i, &j| excesses[i].total_cmp(&excesses[j]))
-            && wrong > 0
-        {
-            let (f, e, n) = (found[worst], expected[worst], found.len());
-            self.found.push(format!("{what}: {f:e} instead of {e:e} at {worst} ({wrong} of {n} differ)"));
+        let errors: Vec<f64> = found.iter().zip(&expected).map(|(&f, &e)| error_of::<E>(f, e, scale)).collect();
+        let wrong = errors.iter().filter(|error| **error > self.tolerance).count();
+        if let Some(worst) = (0..found.len()).max_by(|&i, &j| errors[i].total_cmp(&errors[j])) {
+            let deliberate = DIFFERENT.iter().position(|different| different.covers(self.case, what));
+            if let Some(deliberate) = deliberate.filter(|_| wrong > 0) {
+                self.found.deliberate.insert(deliberate);
+                return;
+            }
+            self.found.error = self.found.error.max(errors[worst]);
+            if wrong > 0 {
+                let (f, e, n) = (found[worst], expected[worst], found.len());
+                let text = format!(
+                    "{what}: {f:e} instead of {e:e} at {worst} ({wrong} of {n} differ, by {:.1e})",
+                    errors[worst]
+                );
+                self.found.differences.push(text);
+            }
         }
     }
 }
@@ -265,22 +310,63 @@ fn inputs<E: Number>(case: &Json) -> Vec<(&str, Value<E>)> {
 
 fn leaf<E: Number>(input: &Json) -> Value<E> {
     let list: Vec<f64> = input["data"].as_array().expect("a list").iter().map(number).collect();
-    let shape: Vec<usize> =
-        input["shape"].as_array().expect("a shape").iter().map(|n| n.as_u64().expect("a length") as usize).collect();
+    let shape = lengths(&input["shape"]);
     match input["dtype"].as_str() {
         Some("i64") => {
-            Value::Index(IndexTensor::from_slice(&list.iter().map(|&n| n as i64).collect::<Vec<_>>(), &shape))
+            let list: Vec<i64> = list.iter().map(|&n| n as i64).collect();
+            Value::Index(laid_out(input, &list, &shape, -1))
         }
         Some("bool") => {
-            Value::Mask(BoolTensor::from_slice(&list.iter().map(|&n| n != 0.0).collect::<Vec<_>>(), &shape))
+            let list: Vec<bool> = list.iter().map(|&n| n != 0.0).collect();
+            Value::Mask(laid_out(input, &list, &shape, true))
         }
         _ => {
             let list: Vec<E> = list.into_iter().map(E::of).collect();
-            let mut x = TensorBase::from_slice(&list, &shape);
-            if input.get("layout").is_some() {
-                x = x.transpose(-1, -2).contiguous().transpose(-1, -2);
-            }
+            let x = laid_out(input, &list, &shape, E::of(f64::NAN));
             Value::Float(x.requires_grad_(input.get("grad").is_some()))
         }
     }
+}
+
+fn lengths(json: &Json) -> Vec<usize> {
+    json.as_array().expect("a list").iter().map(|n| n.as_u64().expect("a length") as usize).collect()
+}
+
+/// The tensor as the input says that it lies in memory; what lies between its elements is `gap`.
+fn laid_out<T: Element>(input: &Json, list: &[T], shape: &[usize], gap: T) -> TensorBase<T> {
+    let x = TensorBase::from_slice(list, shape);
+    if input.get("layout").is_some() {
+        return x.transpose(-1, -2).contiguous().transpose(-1, -2);
+    }
+    let Some(strides) = input.get("strides").map(lengths) else { return x };
+    // From the largest stride to the smallest, each is a multiple of the one after it, and those of 0 are last.
+    let mut order: Vec<usize> = (0..shape.len()).collect();
+    order.sort_by_key(|&d| std::cmp::Reverse(strides[d]));
+    let moving: Vec<usize> = order.iter().copied().filter(|&d| strides[d] > 0).collect();
+    // The shape of the memory: every stride of an element's dimension is the product of the lengths after it.
+    let room = |k: usize| if k == 0 { shape[moving[0]] } else { strides[moving[k - 1]] / strides[moving[k]] };
+    let mut block: Vec<usize> = (0..moving.len()).map(room).collect();
+    block.push(moving.last().map_or(1, |&d| strides[d]));
+    let numel = block.iter().product();
+    let mut data = vec![gap; numel];
+    for (flat, &value) in list.iter().enumerate() {
+        let (mut rest, mut place) = (flat, 0);
+        for d in (0..shape.len()).rev() {
+            place += rest % shape[d] * strides[d];
+            rest /= shape[d];
+        }
+        data[place] = value;
+    }
+    let mut x = TensorBase::from_slice(&data, &block).select(-1, 0);
+    for (k, &d) in moving.iter().enumerate() {
+        x = x.slice(k as isize, 0, shape[d] as isize, 1);
+    }
+    for _ in moving.len()..shape.len() {
+        x = x.unsqueeze(-1);
+    }
+    // Dimension d of the tensor is where `order` has d.
+    let place = |d: usize| order.iter().position(|&own| own == d).expect("every dimension is in the order") as isize;
+    let x = x.permute((0..shape.len()).map(place).collect::<Vec<_>>()).expand(shape);
+    assert_eq!(&x.strides()[..], &strides[..], "of {shape:?}");
+    x
 }
