@@ -65,6 +65,8 @@ pub enum Divisor {
     Number(f64),
     /// The number of taps that lie inside of the plane.
     Inside,
+    /// The number of taps that lie inside of the plane or its padding.
+    Padded,
 }
 
 impl Divisor {
@@ -73,11 +75,17 @@ impl Divisor {
     fn inverse<E: Real>(self, window: &Window, row: usize, column: usize) -> E {
         let count = |axis: usize, place: usize| {
             let taps = 0..window.kernel[axis];
-            taps.filter(|&tap| window.inside(axis, tap).contains(&place)).count()
+            taps.filter(|&tap| window.is_inside(axis, place, tap)).count()
+        };
+        let padded = |axis: usize, place: usize| {
+            let end = window.input[axis] + 2 * window.padding[axis];
+            let taps = 0..window.kernel[axis];
+            taps.filter(|&tap| place * window.stride[axis] + tap * window.dilation[axis] < end).count()
         };
         match self {
             Self::Number(number) => E::of(1.0 / number),
             Self::Inside => E::of(1.0 / (count(0, row) * count(1, column)) as f64),
+            Self::Padded => E::of(1.0 / (padded(0, row) * padded(1, column)) as f64),
         }
     }
 }

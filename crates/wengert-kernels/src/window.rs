@@ -5,7 +5,8 @@ use std::ops::Range;
 /// A window of `kernel` taps, `dilation` apart, that moves by `stride` over a plane with `padding` around it; each is
 /// `[rows, columns]`.
 ///
-/// Output place `o` and tap `t` meet at the input place `o stride + t dilation - padding`, which may lie in the padding.
+/// Output place `o` and tap `t` meet at the input place `o stride + t dilation - padding`, which may lie in the padding, or, at the
+/// last place, behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The plane's lengths.
@@ -26,10 +27,11 @@ impl Window {
     /// The output places, along one axis, at which tap `tap` lies inside of the plane.
     #[inline(always)]
     pub fn inside(&self, axis: usize, tap: usize) -> Range<usize> {
-        if self.padding[axis] == 0 {
+        let (reach, stride) = (tap * self.dilation[axis], self.stride[axis]);
+        let last = self.output[axis].saturating_sub(1) * stride;
+        if self.padding[axis] == 0 && last + reach < self.input[axis] {
             return 0..self.output[axis];
         }
-        let (reach, stride) = (tap * self.dilation[axis], self.stride[axis]);
         let start = self.padding[axis].saturating_sub(reach).div_ceil(stride);
         let end = (self.input[axis] + self.padding[axis]).saturating_sub(reach).div_ceil(stride);
         start..end.min(self.output[axis]).max(start)
@@ -94,7 +96,14 @@ pub(crate) mod tests {
             let places = |a: usize| (input[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1;
             Window { input, output: [places(0), places(1)], kernel, stride, padding, dilation }
         };
-        forms.iter().map(make).collect()
+        let mut windows: Vec<Window> = forms.iter().map(make).collect();
+        // One more place, at which the window reaches behind the plane.
+        for (form, axis) in [(0, 0), (1, 1), (2, 1), (3, 0), (4, 1)] {
+            let mut window = windows[form];
+            window.output[axis] += 1;
+            windows.push(window);
+        }
+        windows
     }
 
     /// Every output place with the input places of its taps, by the definition: `(place, tap, input place)`.

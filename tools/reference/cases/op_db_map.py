@@ -316,8 +316,6 @@ def refused(entry, named):
         return "a correction that is negative or no integer"
     if entry == "nn.functional.batch_norm" and named["input"].dim() < 2:
         return "no channels"
-    if named.get("ceil_mode"):
-        return "`ceil_mode`"
     if named.get("padding") == "same":
         return "padding by the word `same`"
     if not named.get("sorted", True):

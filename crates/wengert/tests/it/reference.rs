@@ -156,6 +156,35 @@ fn every_operation_is_mapped() {
     assert!(unknown.is_empty(), "no family knows these operations: {unknown:?}");
 }
 
+/// The case with one number further away than the tolerance; `None` if there is no such number.
+fn altered(case: &Json, place: &str) -> Option<Json> {
+    let number = case.pointer(place)?.as_f64()?;
+    let list = case.pointer(place.rsplit_once('/')?.0)?.as_array()?;
+    let largest = list.iter().filter_map(Json::as_f64).fold(1.0, |most: f64, n| most.max(n.abs()));
+    let tolerance = tolerance::of(op_of(case));
+    let far = 100.0 * if is_f32(case) { tolerance.f32 } else { tolerance.f64 };
+    let mut case = case.clone();
+    *case.pointer_mut(place)? = (number + (number.abs() + largest) * far.max(1e-6)).into();
+    Some(case)
+}
+
+#[test]
+fn wrong_numbers_are_found() {
+    let mut found = [0; 3];
+    for Case { data, replayed } in CASES.iter().step_by(7) {
+        for (found, place) in found.iter_mut().zip(["/outputs/0/data/0", "/grads/0/0", "/grads2/0/0"]) {
+            if let (Some(altered), Some((_, outcome))) = (altered(data, place), replayed)
+                && outcome.deliberate.is_empty()
+            {
+                let (_, outcome) = self::replayed(&altered).expect("known as it was");
+                assert!(!outcome.differences.is_empty(), "{place} of {altered}");
+                *found += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|&found| found > 100), "altered outputs, gradients, second derivatives: {found:?}");
+}
+
 #[test]
 fn deliberate_differences_are_there() {
     let met: BTreeSet<usize> = CASES.iter().flat_map(|case| &case.outcome().deliberate).copied().collect();

@@ -292,7 +292,7 @@ fn geometry<E: FloatElement>(
         padding: options.padding,
         dilation: options.dilation,
     };
-    window.output = places(op, &window)?;
+    window.output = places(op, &window, false)?;
     let images = if batched { lead[0] } else { 1 };
     let conv = kernels::Conv { images, groups, inputs: own, outputs: outputs / groups, window };
     let geometry = Geometry { conv, spatial, batched, bias: options.bias.is_some() };

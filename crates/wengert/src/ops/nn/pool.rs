@@ -24,6 +24,8 @@ pub struct MaxPool {
     pub padding: [usize; 2],
     /// How far apart the elements under it are; `None` for side by side.
     pub dilation: Option<[usize; 2]>,
+    /// Whether what is left at the end of a row or column, too short for the window, has a place too.
+    pub ceil_mode: bool,
 }
 
 /// How [`TensorBase::avg_pool2d_with`] moves its window and divides; each pair is `[rows, columns]`.
@@ -33,6 +35,8 @@ pub struct AvgPool {
     pub stride: Option<[usize; 2]>,
     /// How far it reaches over each edge, at most half of its length, where it sees zeros.
     pub padding: [usize; 2],
+    /// Whether what is left at the end of a row or column, too short for the window, has a place too.
+    pub ceil_mode: bool,
     /// Whether these zeros count in the mean.
     pub count_include_pad: bool,
     /// What sums are divided by in place of the number of elements; not 0.
@@ -41,7 +45,7 @@ pub struct AvgPool {
 
 impl Default for AvgPool {
     fn default() -> Self {
-        Self { stride: None, padding: [0; 2], count_include_pad: true, divisor_override: None }
+        Self { stride: None, padding: [0; 2], ceil_mode: false, count_include_pad: true, divisor_override: None }
     }
 }
 
@@ -99,6 +103,9 @@ operations! {
         kernels::pick(inputs[0].slice(), inputs[1].slice(), &pool.window, out);
     }, vec![
         Case::new("side by side", &[&[2, 1, 4, 4]], |x| x[0].max_pool2d(2)),
+        Case::new("with what is left", &[&[1, 5, 4]], |x| {
+            x[0].max_pool2d_with(3, MaxPool { stride: Some([2, 2]), ceil_mode: true, ..Default::default() })
+        }),
         Case::new("overlapping, padded", &[&[2, 5, 5]], |x| {
             x[0].max_pool2d_with(3, MaxPool { stride: Some([2, 1]), padding: [1, 0], ..Default::default() })
         }),
@@ -117,6 +124,10 @@ operations! {
         kernels::means(inputs[0].slice(), &pool.window, pool.divisor, out);
     }, vec![
         Case::new("side by side", &[&[2, 1, 4, 4]], |x| x[0].avg_pool2d(2)),
+        Case::new("with what is left", &[&[1, 4, 5]], |x| {
+            let padding = [1, 0];
+            x[0].avg_pool2d_with([3, 2], AvgPool { stride: Some([2, 2]), padding, ceil_mode: true, ..Default::default() })
+        }),
         Case::new("overlapping, without padding in the mean", &[&[2, 5, 5]], |x| {
             let padding = [1, 1];
             x[0].avg_pool2d_with(3, AvgPool { stride: Some([2, 1]), padding, count_include_pad: false, ..Default::default() })
@@ -189,6 +200,7 @@ fn window(
     stride: Option<[usize; 2]>,
     padding: [usize; 2],
     dilation: [usize; 2],
+    ceil: bool,
 ) -> Result<Window> {
     let &[.., rows, columns] = shape else {
         return Err(error!(Shape, "{op}: a tensor of shape {shape:?} has no planes; expected [.., rows, columns]"));
@@ -204,21 +216,23 @@ fn window(
     }
     let stride = stride.unwrap_or(kernel);
     let mut window = Window { input: [rows, columns], output: [0; 2], kernel, stride, padding, dilation };
-    window.output = places(op, &window)?;
+    window.output = places(op, &window, ceil)?;
     Ok(window)
 }
 
 fn max_pool(op: &str, shape: &[usize], kernel: [usize; 2], options: MaxPool) -> Result<Pool> {
-    let MaxPool { stride, padding, dilation } = options;
-    let window = window(op, shape, kernel, stride, padding, dilation.unwrap_or([1; 2]))?;
+    let MaxPool { stride, padding, dilation, ceil_mode } = options;
+    let window = window(op, shape, kernel, stride, padding, dilation.unwrap_or([1; 2]), ceil_mode)?;
     Ok(Pool { window, divisor: kernels::Divisor::Number(1.0) })
 }
 
 fn avg_pool(op: &str, shape: &[usize], kernel: [usize; 2], options: AvgPool) -> Result<Pool> {
-    let window = window(op, shape, kernel, options.stride, options.padding, [1; 2])?;
+    let window = window(op, shape, kernel, options.stride, options.padding, [1; 2], options.ceil_mode)?;
     let divisor = match options.divisor_override {
         Some(0.0) => return Err(error!(Value, "{op}: divisor_override is 0")),
         Some(number) => kernels::Divisor::Number(number),
+        // What lies behind the padding never counts.
+        None if options.count_include_pad && options.ceil_mode => kernels::Divisor::Padded,
         None if options.count_include_pad => kernels::Divisor::Number(window.taps() as f64),
         None => kernels::Divisor::Inside,
     };
@@ -241,7 +255,14 @@ twins! {
             self.try_max_pool2d_with(kernel, MaxPool::default())
         }
 
-        /// [`Self::max_pool2d`] with another stride, padding or dilation.
+        /// [`Self::max_pool2d`] with another stride, padding or dilation, or with what is left at the end.
+        ///
+        /// ```
+        /// # use wengert::{Tensor, options::MaxPool};
+        /// let x = Tensor::new([[[1.0, 2.0, 3.0]]]);
+        /// let pool = MaxPool { ceil_mode: true, ..Default::default() };
+        /// assert_eq!(x.max_pool2d_with([1, 2], pool).to_vec(), [2.0, 3.0]);
+        /// ```
         pub fn max_pool2d_with | try_max_pool2d_with<K: IntoPair>(self, kernel: K, options: MaxPool) -> TensorBase<E> {
             Ok(self.try_max_pool2d_with_indices(kernel, options)?.0)
         }
@@ -263,7 +284,7 @@ twins! {
             self.try_avg_pool2d_with(kernel, AvgPool::default())
         }
 
-        /// [`Self::avg_pool2d`] with another stride or divisor, or padding.
+        /// [`Self::avg_pool2d`] with another stride or divisor, padding, or what is left at the end.
         pub fn avg_pool2d_with | try_avg_pool2d_with<K: IntoPair>(self, kernel: K, options: AvgPool) -> TensorBase<E> {
             let x = self.try_contiguous()?;
             let pool = avg_pool("avg_pool2d", &x.try_shape()?, kernel.into_pair(), options)?;

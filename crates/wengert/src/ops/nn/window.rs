@@ -21,11 +21,12 @@ impl IntoPair for [usize; 2] {
     }
 }
 
-/// The number of places along each axis at which `window` lies inside of its padded plane.
+/// The number of places along each axis at which `window` lies inside of its padded plane; with `ceil` also one at which it begins
+/// inside of the plane or the padding before it, and ends behind.
 ///
 /// # Errors
 /// There is none, or a stride, a dilation or a length of the kernel is 0.
-pub(super) fn places(op: &str, window: &Window) -> Result<[usize; 2]> {
+pub(super) fn places(op: &str, window: &Window, ceil: bool) -> Result<[usize; 2]> {
     let Window { input, kernel, stride, padding, dilation, .. } = *window;
     if [kernel, stride, dilation].iter().flatten().any(|&n| n == 0) {
         return Err(error!(
@@ -44,6 +45,8 @@ pub(super) fn places(op: &str, window: &Window) -> Result<[usize; 2]> {
             ));
         };
         output[axis] = room / stride[axis] + 1;
+        let next = output[axis] * stride[axis];
+        output[axis] += usize::from(ceil && room % stride[axis] > 0 && next < input[axis] + padding[axis]);
     }
     Ok(output)
 }

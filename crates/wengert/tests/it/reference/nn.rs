@@ -64,13 +64,14 @@ fn conv2d<E: FloatElement>(c: &Call<'_, E>) -> Conv2d<E> {
 
 fn max_pool<E: FloatElement>(c: &Call<'_, E>) -> MaxPool {
     let padding = pair(c, "padding").unwrap_or([0; 2]);
-    MaxPool { stride: pair(c, "stride"), padding, dilation: pair(c, "dilation") }
+    MaxPool { stride: pair(c, "stride"), padding, dilation: pair(c, "dilation"), ceil_mode: c.flag("ceil_mode") }
 }
 
 fn avg_pool<E: FloatElement>(c: &Call<'_, E>) -> AvgPool {
     AvgPool {
         stride: pair(c, "stride"),
         padding: pair(c, "padding").unwrap_or([0; 2]),
+        ceil_mode: c.flag("ceil_mode"),
         count_include_pad: !c.has("count_include_pad") || c.flag("count_include_pad"),
         divisor_override: c.float("divisor_override"),
     }
