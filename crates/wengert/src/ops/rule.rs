@@ -60,7 +60,7 @@ impl Case {
 /// An operation that computes a new value.
 pub(crate) trait Compute<E: Element>: Operation {
     /// Checks the operands and gives the result's shape.
-    fn output(inputs: &[Layout], attrs: &Self::Attrs) -> Result<Shape>;
+    fn output(inputs: &[&Layout], attrs: &Self::Attrs) -> Result<Shape>;
     /// Writes every element of the value.
     fn forward(inputs: &[Input<'_>], attrs: &Self::Attrs, out: &mut [E]);
 }
@@ -99,12 +99,12 @@ pub(crate) trait Derivative<E: FloatElement>: Operation {
 /// An operand of a computation.
 pub(crate) struct Input<'a> {
     data: Data<'a>,
-    pub layout: Layout,
+    pub layout: &'a Layout,
 }
 
 impl<'a> Input<'a> {
     pub fn of(tape: &'a Tape, index: u32) -> Self {
-        let layout = *tape.layout(index);
+        let layout = tape.layout(index);
         let data = match tape.entry(index).dtype() {
             DType::F32 => Data::F32(tape.data(index)),
             DType::F64 => Data::F64(tape.data(index)),
@@ -164,9 +164,10 @@ fn record_on<R: Compute<E>, E: Element>(
     attrs: R::Attrs,
     fill: impl FnOnce(&Tape, &mut [E]),
 ) -> Result<TensorBase<E>> {
-    let layouts: SmallVec<[Layout; 4]> = operands.iter().map(|&index| *tape.layout(index)).collect();
-    let shape = Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?;
-    let layout = Layout::contiguous(&shape);
+    let layout = {
+        let layouts: SmallVec<[&Layout; 4]> = operands.iter().map(|&index| tape.layout(index)).collect();
+        Layout::contiguous(&Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?)
+    };
     let list = if operands.len() > 1 { tape.arena.put_list(operands)? } else { RefList::empty() };
     let mut meta = None;
     if operands.len() > 1 || size_of::<R::Attrs>() > 0 {

@@ -32,19 +32,29 @@ impl Tape {
         meta: Option<Ref<Meta>>,
         fill: impl FnOnce(&Self, &mut [E]) -> Result<()>,
     ) -> Result<(Value<E>, Ref<Meta>)> {
-        let (value, plain) = if Payload::holds::<E>() && layout.shape().is_empty() {
+        let meta = match meta {
+            Some(meta) => meta,
+            None if Payload::holds::<E>() && layout.rank() == 0 => self.rank0()?,
+            None => self.arena.put(Meta::plain(*layout))?,
+        };
+        Ok((self.evaluate_as(meta, fill)?, meta))
+    }
+
+    /// A new value of the layout in `meta`, which `fill` writes.
+    pub fn evaluate_as<E: Element>(
+        &mut self,
+        meta: Ref<Meta>,
+        fill: impl FnOnce(&Self, &mut [E]) -> Result<()>,
+    ) -> Result<Value<E>> {
+        let layout = &self.arena.get(meta).layout;
+        if Payload::holds::<E>() && layout.rank() == 0 {
             let mut number = E::default();
             fill(self, std::slice::from_mut(&mut number))?;
-            (Value::Inline(number), Some(self.rank0()?))
-        } else {
-            let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len())?;
-            fill(self, fresh.slice())?;
-            (Value::Block(fresh.publish()), None)
-        };
-        match meta.or(plain) {
-            Some(meta) => Ok((value, meta)),
-            None => Ok((value, self.arena.put(Meta::plain(*layout))?)),
+            return Ok(Value::Inline(number));
         }
+        let mut fresh = self.arena.alloc::<E>(layout.numel(), self.len())?;
+        fill(self, fresh.slice())?;
+        Ok(Value::Block(fresh.publish()))
     }
 
     /// The meta of all values that are kept in their entries.

@@ -61,18 +61,41 @@ struct Region {
 }
 
 impl Sweep {
-    /// Passes entry `top` and what belongs to its region. `false`, and nothing is done, if it is better passed alone.
+    /// Passes entry `top` and what belongs to its region: it alone if it has few elements. `false`, and nothing is done, if it is better passed alone.
     pub(super) fn pass_region(&mut self, tape: &mut Tape, start: u32, top: u32) -> Result<bool> {
         let layout = tape.layout(top);
-        let is_small = layout.shape().is_empty() || layout.numel() < MIN_NUMEL.min(tape.defer_from());
         // Anomaly mode looks at each entry's products.
-        if self.recorded || self.boundary.is_some() || is_small || anomaly::is_on() {
+        if self.recorded || self.boundary.is_some() || layout.shape().is_empty() || anomaly::is_on() {
             return Ok(false);
         }
-        match tape.entry(top).dtype() {
-            DType::F32 => self.pass_region_of::<f32>(tape, start, top),
-            _ => self.pass_region_of::<f64>(tape, start, top),
+        let is_small = layout.numel() < MIN_NUMEL.min(tape.defer_from());
+        match (tape.entry(top).dtype(), is_small) {
+            (DType::F32, true) => self.pass_alone::<f32>(tape, top),
+            (DType::F32, false) => self.pass_region_of::<f32>(tape, start, top),
+            (_, true) => self.pass_alone::<f64>(tape, top),
+            (_, false) => self.pass_region_of::<f64>(tape, start, top),
         }
+    }
+
+    /// Passes entry `top`, of few elements, if it could belong to a region.
+    fn pass_alone<E: FloatElement>(&mut self, tape: &mut Tape, top: u32) -> Result<bool> {
+        if let Purpose::Capture(wanted) = &mut self.purpose {
+            wanted.reach(tape, top);
+        }
+        let Some((op, products)) = self.node::<E>(tape, top, top)? else { return Ok(false) };
+        let g = match self.lists.adjoints[top as usize] {
+            Adjoint::Block(block) => block,
+            Adjoint::Uniform(number) => self.block_of(tape, top, E::of(number))?,
+            _ => unreachable!("a region begins at an entry with an adjoint of several elements"),
+        };
+        for product in &products {
+            let (target, first) = self.target::<E>(tape, product.operand)?;
+            elementwise::sweep::<E>(tape, top, op, product, g, target, first)?;
+        }
+        self.lists.adjoints[top as usize] = Adjoint::None;
+        self.pending -= 1;
+        self.lists.free.push((E::DTYPE, tape.layout(top).numel(), g));
+        Ok(true)
     }
 
     fn pass_region_of<E: FloatElement>(&mut self, tape: &mut Tape, start: u32, top: u32) -> Result<bool> {

@@ -18,25 +18,29 @@ use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::shape::Layout;
-use crate::tape::Tape;
-use crate::tape::arena::{Storage, lend_many};
+use crate::tape::arena::{Ref, Storage, lend_many};
+use crate::tape::{Meta, Tape};
 
 /// Deferred values that are computed at once, at most: their blocks should fit into the second-level cache.
 const MAX_NODES: usize = 16;
 /// Costs from which a value is kept: to write and to read an element takes about as long as ten additions.
 const KEPT_COST: u32 = 10;
 
-/// Whether an operation whose result has `layout` is deferred. If so, its operands stay deferred as they are; if not, they are computed.
-pub(super) fn defer(tape: &mut Tape, places: &[Place], layout: &Layout) -> Result<bool> {
-    let is_large = !layout.shape().is_empty() && layout.numel() > 0 && layout.numel() >= tape.defer_from();
-    let entries = places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
-    let defers = is_large && !anomaly::is_anomaly_enabled() && entries.clone().all(|index| !tape.shows_gradient(index));
+/// Whether an operation whose result has the layout of `meta` is deferred. If so, operands of its shape stay deferred where they are, else
+/// they are computed.
+pub(super) fn defer(tape: &mut Tape, places: &[Place], meta: Ref<Meta>) -> Result<bool> {
+    let layout = &tape.arena.get(meta).layout;
+    let is_large = layout.rank() > 0 && layout.numel() > 0 && layout.numel() >= tape.defer_from();
+    let entries =
+        || places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
+    let defers = is_large && !anomaly::is_anomaly_enabled() && entries().all(|index| !tape.shows_gradient(index));
+    let has_shape = |tape: &Tape, index| tape.layout(index).shape() == tape.arena.get(meta).layout.shape();
     let mut nodes = 1;
-    for index in entries.clone().filter(|&index| tape.entry(index).is_deferred()) {
-        nodes += if tape.layout(index).shape() == layout.shape() { cone(tape, index).len() } else { 0 };
+    for index in entries().filter(|&index| tape.entry(index).is_deferred()) {
+        nodes += if has_shape(tape, index) { cone(tape, index).len() } else { 0 };
     }
-    for index in entries {
-        if !defers || nodes > MAX_NODES || tape.layout(index).shape() != layout.shape() {
+    for index in entries() {
+        if !defers || nodes > MAX_NODES || !has_shape(tape, index) {
             tape.compute(index)?;
         }
     }

@@ -5,6 +5,7 @@
 //! sweep does the same with the vector-Jacobian products.
 
 mod blocks;
+mod call;
 mod cost;
 mod deferred;
 mod formula;
@@ -17,6 +18,7 @@ mod scalar;
 use smallvec::SmallVec;
 
 pub(crate) use self::blocks::Source;
+use self::call::Call;
 pub(crate) use self::deferred::{Values, compute_deferred, sum_deferred};
 pub(crate) use self::formula::Formula;
 pub use self::formula::{Kernels, Row};
@@ -204,17 +206,13 @@ pub(crate) fn record<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) 
 
 fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Place]) -> Result<u32> {
     let row = op.row();
-    let shared = result_meta(tape, row.name, places)?;
-    let layout = shared.layout;
+    let meta = result_meta(tape, row.name, places)?;
     let grad = tape.grad_enabled && needs_gradient(tape, row, places)?;
-    let (value, meta) = if deferred::defer(tape, places, &layout)? {
-        (Value::Deferred, shared.meta(tape)?)
-    } else {
-        evaluate::<E>(tape, row, places, &shared)?
-    };
+    let defers = deferred::defer(tape, places, meta)?;
+    let value = if defers { Value::Deferred } else { evaluate::<E>(tape, row, places, meta)? };
     let mut entry = Entry::new(tape.scope_id(), Op::Elementwise(op), Flags::default(), value, meta);
     entry.flags.set(Flags::GRAD, grad);
-    place_operands(tape, &mut entry, places, &layout)?;
+    place_operands(tape, &mut entry, places)?;
     if entry.flags.has(Flags::LIST) {
         // Numbers that became tensors took the index that the block was made for.
         if let Some(storage) = entry.block() {
@@ -222,7 +220,7 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
         }
     }
     let index = tape.push(entry)?;
-    if entry.is_deferred() {
+    if defers {
         tape.note_deferred(index);
     }
     Ok(index)
@@ -253,7 +251,7 @@ fn no_derivative_slow(row: &Row, k: usize) -> crate::Error {
 }
 
 /// Writes the operands into the entry: two fit, numbers lie in the tape's constants, more go to a list.
-fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: &Layout) -> Result<()> {
+fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place]) -> Result<()> {
     match *places {
         [Place::Entry(a)] => entry.a = a,
         [Place::Entry(a), Place::Entry(b)] => (entry.a, entry.b) = (a, b),
@@ -280,7 +278,8 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
                 });
             }
             let operands: RefList<u32> = tape.arena.put_list(&list)?;
-            entry.meta = tape.arena.put(Meta { operands, ..Meta::plain(*layout) })?;
+            let layout = tape.arena.get(entry.meta).layout;
+            entry.meta = tape.arena.put(Meta { operands, ..Meta::plain(layout) })?;
             entry.flags.set(Flags::LIST, true);
             entry.flags.set(Flags::CONST_B, matches!(places[places.len() - 1], Place::Number(_)));
         }
@@ -288,61 +287,46 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place], layout: 
     Ok(())
 }
 
-/// The result's layout, shared with an operand of the same shape where there is one.
-struct SharedMeta {
-    layout: Layout,
-    place: Option<Ref<Meta>>,
-}
-
-impl SharedMeta {
-    fn meta(&self, tape: &mut Tape) -> Result<Ref<Meta>> {
-        match self.place {
-            Some(meta) => Ok(meta),
-            None => tape.arena.put(Meta::plain(self.layout)),
-        }
-    }
-}
-
-fn result_meta(tape: &Tape, name: &str, places: &[Place]) -> Result<SharedMeta> {
+/// The result's meta, shared with an operand of the same shape where there is one.
+fn result_meta(tape: &mut Tape, name: &str, places: &[Place]) -> Result<Ref<Meta>> {
     let entries = || places.iter().filter_map(|&place| if let Place::Entry(i) = place { Some(i) } else { None });
-    let mut shape: Option<Shape> = None;
-    for index in entries() {
-        let dims = tape.layout(index).shape();
-        match &shape {
-            None => shape = Some(dims.iter().copied().collect()),
-            Some(first) if first[..] == *dims => {}
-            Some(first) => shape = Some(broadcast(name, first, dims)?),
-        }
+    let of_shape = |tape: &Tape, shape: &[usize]| {
+        let fits = |&index: &u32| {
+            let layout = tape.layout(index);
+            layout.is_contiguous() && layout.offset() == 0 && layout.shape() == shape
+        };
+        entries().find(fits).map(|index| tape.entry(index).meta)
+    };
+    let widest = entries().max_by_key(|&index| tape.layout(index).rank()).expect("an operand that is a tensor");
+    let shape = tape.layout(widest).shape();
+    let needs_no_broadcast = |index| matches!(tape.layout(index).shape(), dims if dims.is_empty() || dims == shape);
+    if entries().all(needs_no_broadcast)
+        && let Some(meta) = of_shape(tape, shape)
+    {
+        return Ok(meta);
     }
-    let shape = shape.expect("an operand that is a tensor");
-    for index in entries() {
-        let entry = tape.entry(index);
-        let layout = tape.layout(index);
-        if layout.is_contiguous() && layout.offset() == 0 && layout.shape() == &shape[..] {
-            return Ok(SharedMeta { layout: *layout, place: Some(entry.meta) });
-        }
+    let first = entries().next().expect("an operand that is a tensor");
+    let mut shape = Shape::of(tape.layout(first).shape());
+    for index in entries().skip(1) {
+        shape = broadcast(name, &shape, tape.layout(index).shape())?;
     }
-    Ok(SharedMeta { layout: Layout::contiguous(&shape), place: None })
+    match of_shape(tape, &shape) {
+        Some(meta) => Ok(meta),
+        None => tape.arena.put(Meta::plain(Layout::contiguous(&shape))),
+    }
 }
 
 /// Computes the value.
-fn evaluate<E: FloatElement>(
-    tape: &mut Tape,
-    row: &Row,
-    places: &[Place],
-    shared: &SharedMeta,
-) -> Result<(Value<E>, Ref<Meta>)> {
-    let kernel = Kernel::Value(E::kernels(row).value);
-    let layout = &shared.layout;
-    let run = |tape: &Tape, out: &mut [E]| {
-        let mut sources = [Source::Unused; 5];
-        for (source, &place) in sources.iter_mut().zip(places) {
-            *source = source_of(tape, place, layout);
-        }
-        program::apply(kernel, row.cost(), sources, out, false);
+fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta: Ref<Meta>) -> Result<Value<E>> {
+    let mut read = [None; 5];
+    for (read, &place) in read.iter_mut().zip(places) {
+        *read = Some(place);
+    }
+    tape.evaluate_as(meta, |tape, out| {
+        let (kernel, layout) = (Kernel::Value(E::kernels(row).value), &tape.arena.get(meta).layout);
+        Call { kernel, cost: row.cost(), places: read, g: None, layout }.run(tape, out, false);
         Ok(())
-    };
-    tape.evaluate(layout, shared.place, run)
+    })
 }
 
 /// How the elements of an operand are reached in a result of `layout`'s shape.

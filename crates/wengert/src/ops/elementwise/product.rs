@@ -3,10 +3,11 @@
 use smallvec::SmallVec;
 
 use super::blocks::{Source, fill};
+use super::call::Call;
 use super::deferred::Values;
 use super::formula::{Needs, Row, Vals};
-use super::program::{self, Kernel, Program, Read};
-use super::{BLOCK, Elementwise, Place, places_of, source_of};
+use super::program::{Kernel, Program, Read};
+use super::{BLOCK, Elementwise, Place, places_of};
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::reduce;
@@ -66,12 +67,10 @@ pub(crate) fn sweep<E: FloatElement>(
             tape.compute(read)?;
         }
     }
-    let layout = *tape.layout(index);
-    let whole = tape.layout(product.operand).shape() == layout.shape();
-    if whole {
+    if tape.layout(product.operand).shape() == tape.layout(index).shape() {
         return products_into::<E>(tape, index, row, product.rule, g, target, first);
     }
-    let operand = *tape.layout(product.operand);
+    let (layout, operand) = (*tape.layout(index), *tape.layout(product.operand));
     let temporary = tape.arena.alloc::<E>(layout.numel(), 0)?.publish();
     products_into::<E>(tape, index, row, product.rule, g, temporary, true)?;
     reduce::sum_to::<E>(tape, temporary, layout.shape(), operand.shape(), target, first)
@@ -88,14 +87,14 @@ fn products_into<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     lend(tape, target, |out: &mut [E], tape| {
-        let layout = tape.layout(index);
-        let mut sources = [Source::Unused; 5];
-        for (source, place) in sources.iter_mut().zip(product_places(tape, index, row, rule)) {
-            *source = place.map_or(Source::Unused, |place| source_of(tape, place, layout));
-        }
-        sources[0] = Source::Slice(tape.arena.read(g));
-        let kernel = Kernel::Product(E::kernels(row).vjp[rule]);
-        program::apply(kernel, row.product_cost(rule), sources, out, !first);
+        let call = Call {
+            kernel: Kernel::Product(E::kernels(row).vjp[rule]),
+            cost: row.product_cost(rule),
+            places: product_places(tape, index, row, rule),
+            g: Some(tape.arena.read(g)),
+            layout: tape.layout(index),
+        };
+        call.run(tape, out, !first);
     });
     Ok(())
 }

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use wengert_kernels::{map, parallel, reduce};
 
 use super::BLOCK;
@@ -35,27 +35,6 @@ pub(crate) enum Read {
 pub(crate) enum Kernel<E> {
     Value(fn([&[E]; 3], &mut [E])),
     Product(fn([&[E]; 5], &mut [E])),
-}
-
-/// Runs one kernel over all elements: `out = kernel(sources)`, or `out += kernel(sources)` with `add`.
-pub(super) fn apply<E: FloatElement>(
-    kernel: Kernel<E>,
-    cost: u32,
-    sources: [Source<'_, E>; 5],
-    out: &mut [E],
-    add: bool,
-) {
-    if !add && sources.iter().all(|source| matches!(source, Source::Slice(_) | Source::Unused)) {
-        let first = sources.iter().find_map(Source::slice).expect("an operand that the formula reads");
-        let slices = sources.map(|source| source.slice().unwrap_or(first));
-        return parallel::in_parts(out.len(), cost as usize, BLOCK, out, |range, out| {
-            kernel.run(slices.map(|slice| &slice[range.clone()]), out);
-        });
-    }
-    let mut program = Program::new(1);
-    let operands = sources.map(|source| program.input(source));
-    program.step(kernel, operands, cost, (0, add));
-    program.run(out.len(), smallvec![out]);
 }
 
 /// One kernel on one block.
@@ -220,8 +199,9 @@ impl<'a, E: FloatElement> Program<'a, E> {
 }
 
 impl<E> Kernel<E> {
+    /// Computes every element of `out` from operands of the same length; those that the kernel does not read are arbitrary.
     #[inline]
-    fn run(self, operands: [&[E]; 5], out: &mut [E]) {
+    pub fn run(self, operands: [&[E]; 5], out: &mut [E]) {
         match self {
             Self::Value(kernel) => kernel([operands[0], operands[1], operands[2]], out),
             Self::Product(kernel) => kernel(operands, out),

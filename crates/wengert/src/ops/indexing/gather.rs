@@ -52,7 +52,7 @@ impl Operation for Gather {
 }
 
 impl<E: Element> Compute<E> for Gather {
-    fn output(_: &[Layout], places: &Places) -> Result<Shape> {
+    fn output(_: &[&Layout], places: &Places) -> Result<Shape> {
         Ok(places.shape())
     }
 

@@ -44,7 +44,7 @@ impl Operation for MaskedFill {
 }
 
 impl<E: Element> Compute<E> for MaskedFill {
-    fn output(inputs: &[Layout], _: &Form) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Form) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

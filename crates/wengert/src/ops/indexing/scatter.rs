@@ -59,7 +59,7 @@ pub(crate) fn add_at<E: Element>(out: &mut [E], places: &Places, index: &Input<'
 }
 
 impl<E: Element> Compute<E> for ScatterAdd {
-    fn output(_: &[Layout], places: &Places) -> Result<Shape> {
+    fn output(_: &[&Layout], places: &Places) -> Result<Shape> {
         Ok(Shape::of(places.outer.shape()))
     }
 
@@ -116,7 +116,7 @@ impl Operation for Scatter {
 }
 
 impl<E: Element> Compute<E> for Scatter {
-    fn output(_: &[Layout], places: &Places) -> Result<Shape> {
+    fn output(_: &[&Layout], places: &Places) -> Result<Shape> {
         Ok(Shape::of(places.outer.shape()))
     }
 

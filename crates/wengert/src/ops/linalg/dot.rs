@@ -28,7 +28,7 @@ impl Operation for Dot {
 }
 
 impl<E: FloatElement> Compute<E> for Dot {
-    fn output(inputs: &[Layout], (): &()) -> Result<Shape> {
+    fn output(inputs: &[&Layout], (): &()) -> Result<Shape> {
         match (inputs[0].shape(), inputs[1].shape()) {
             ([n], [m]) if n == m => Ok(Shape::default()),
             ([n], [m]) => Err(error!(Shape, "dot: shapes [{n}] and [{m}] do not fit: {n} is not {m}")),

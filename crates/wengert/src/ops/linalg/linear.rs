@@ -47,7 +47,7 @@ impl Operation for Linear {
 }
 
 impl<E: FloatElement> Compute<E> for Linear {
-    fn output(inputs: &[Layout], form: &Form) -> Result<Shape> {
+    fn output(inputs: &[&Layout], form: &Form) -> Result<Shape> {
         let (x, w) = (inputs[0].shape(), inputs[1].shape());
         let (Some(&k), &[n, columns]) = (x.last(), w) else {
             return Err(error!(

@@ -46,7 +46,7 @@ fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
 }
 
 impl<E: FloatElement> Compute<E> for Matmul {
-    fn output(inputs: &[Layout], _: &&'static str) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &&'static str) -> Result<Shape> {
         let (a, b) = (inputs[0].shape(), inputs[1].shape());
         let ((lead_a, [m, k]), (lead_b, [rows, n])) = (split(a), split(b));
         if k != rows {

@@ -28,7 +28,7 @@ impl Operation for Cast {
 }
 
 impl<E: FloatElement> Compute<E> for Cast {
-    fn output(inputs: &[Layout], _: &From) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &From) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

@@ -43,7 +43,7 @@ impl Operation for Cat {
 }
 
 impl<E: Element> Compute<E> for Cat {
-    fn output(inputs: &[Layout], along: &Along) -> Result<Shape> {
+    fn output(inputs: &[&Layout], along: &Along) -> Result<Shape> {
         let (first, dim) = (inputs[0].shape(), along.dim as usize);
         let mut length = 0;
         for (k, input) in inputs.iter().enumerate() {

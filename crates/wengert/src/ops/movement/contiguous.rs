@@ -22,7 +22,7 @@ impl Operation for Contiguous {
 }
 
 impl<E: Element> Compute<E> for Contiguous {
-    fn output(inputs: &[Layout], (): &()) -> Result<Shape> {
+    fn output(inputs: &[&Layout], (): &()) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

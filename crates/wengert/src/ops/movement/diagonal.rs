@@ -96,7 +96,7 @@ impl Operation for Diag {
 }
 
 impl<E: Element> Compute<E> for Diag {
-    fn output(_: &[Layout], matrix: &Matrix) -> Result<Shape> {
+    fn output(_: &[&Layout], matrix: &Matrix) -> Result<Shape> {
         let (_, length) = extent(matrix.size, matrix.offset);
         Ok(if matrix.extract { Shape::of(&[length]) } else { Shape::of(&matrix.size) })
     }

@@ -73,7 +73,7 @@ impl Operation for Remap {
 }
 
 impl<E: Element> Compute<E> for Remap {
-    fn output(_: &[Layout], axes: &Axes) -> Result<Shape> {
+    fn output(_: &[&Layout], axes: &Axes) -> Result<Shape> {
         Ok(axes.result())
     }
 
@@ -111,7 +111,7 @@ impl Operation for RemapAdd {
 }
 
 impl<E: FloatElement> Compute<E> for RemapAdd {
-    fn output(_: &[Layout], axes: &Axes) -> Result<Shape> {
+    fn output(_: &[&Layout], axes: &Axes) -> Result<Shape> {
         Ok(axes.source())
     }
 

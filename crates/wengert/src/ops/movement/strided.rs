@@ -105,7 +105,7 @@ impl Operation for FromStrided {
 }
 
 impl<E: FloatElement> Compute<E> for FromStrided {
-    fn output(_: &[Layout], attrs: &Placement) -> Result<Shape> {
+    fn output(_: &[&Layout], attrs: &Placement) -> Result<Shape> {
         Ok(Shape::of(attrs.outer.shape()))
     }
 

@@ -37,7 +37,7 @@ impl Operation for Triangle {
 }
 
 impl<E: Element> Compute<E> for Triangle {
-    fn output(inputs: &[Layout], _: &Side) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Side) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

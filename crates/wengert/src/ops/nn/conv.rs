@@ -121,7 +121,7 @@ macro_rules! operations {
         }
 
         impl<E: FloatElement> Compute<E> for $rule {
-            fn output(_: &[Layout], geometry: &Geometry) -> Result<Shape> {
+            fn output(_: &[&Layout], geometry: &Geometry) -> Result<Shape> {
                 Ok(geometry.$shape())
             }
 

@@ -216,7 +216,7 @@ impl Operation for Loss {
 }
 
 impl<E: FloatElement> Compute<E> for Loss {
-    fn output(inputs: &[Layout], rule: &Rule) -> Result<Shape> {
+    fn output(inputs: &[&Layout], rule: &Rule) -> Result<Shape> {
         let classes = |d: usize| d == rule.dim();
         Ok(match rule.reduction {
             Reduction::None => {
@@ -279,7 +279,7 @@ impl Operation for LossBackward {
 }
 
 impl<E: FloatElement> Compute<E> for LossBackward {
-    fn output(inputs: &[Layout], _: &Rule) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Rule) -> Result<Shape> {
         Ok(Shape::of(inputs[1].shape()))
     }
 

@@ -93,7 +93,7 @@ impl Operation for NllLoss {
 }
 
 impl<E: FloatElement> Compute<E> for NllLoss {
-    fn output(_: &[Layout], rule: &Rule) -> Result<Shape> {
+    fn output(_: &[&Layout], rule: &Rule) -> Result<Shape> {
         Ok(rule.losses())
     }
 
@@ -124,7 +124,7 @@ impl Operation for NllBackward {
 }
 
 impl<E: FloatElement> Compute<E> for NllBackward {
-    fn output(_: &[Layout], rule: &Rule) -> Result<Shape> {
+    fn output(_: &[&Layout], rule: &Rule) -> Result<Shape> {
         Ok(Shape::of(rule.x.shape()))
     }
 

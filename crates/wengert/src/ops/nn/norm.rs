@@ -186,7 +186,7 @@ impl Operation for NormRows {
 }
 
 impl<E: FloatElement> Compute<E> for NormRows {
-    fn output(inputs: &[Layout], _: &Rule) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Rule) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 
@@ -257,7 +257,7 @@ impl Operation for NormChannels {
 }
 
 impl<E: FloatElement> Compute<E> for NormChannels {
-    fn output(inputs: &[Layout], _: &Rule) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Rule) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

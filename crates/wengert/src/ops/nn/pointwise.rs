@@ -350,7 +350,7 @@ impl Operation for PairLoss {
 }
 
 impl<E: FloatElement> Compute<E> for PairLoss {
-    fn output(inputs: &[Layout], rule: &Rule) -> Result<Shape> {
+    fn output(inputs: &[&Layout], rule: &Rule) -> Result<Shape> {
         Ok(if rule.reduction == Reduction::None { Shape::of(inputs[0].shape()) } else { Shape::default() })
     }
 

@@ -88,7 +88,7 @@ macro_rules! operations {
         }
 
         impl<E: FloatElement> Compute<E> for $rule {
-            fn output(inputs: &[Layout], pool: &Pool) -> Result<Shape> {
+            fn output(inputs: &[&Layout], pool: &Pool) -> Result<Shape> {
                 Ok(with_plane(inputs[0].shape(), pool.window.$plane))
             }
 

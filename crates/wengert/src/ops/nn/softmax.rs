@@ -62,7 +62,7 @@ macro_rules! operations {
         }
 
         impl<E: FloatElement> Compute<E> for $rule {
-            fn output(inputs: &[Layout], _: &Along) -> Result<Shape> {
+            fn output(inputs: &[&Layout], _: &Along) -> Result<Shape> {
                 Ok(Shape::of(inputs[0].shape()))
             }
 

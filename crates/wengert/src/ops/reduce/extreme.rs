@@ -46,7 +46,7 @@ impl Operation for Extreme {
 }
 
 impl<E: FloatElement> Compute<E> for Extreme {
-    fn output(inputs: &[Layout], end: &End) -> Result<Shape> {
+    fn output(inputs: &[&Layout], end: &End) -> Result<Shape> {
         Ok(end.over.output(inputs[0].shape()))
     }
 

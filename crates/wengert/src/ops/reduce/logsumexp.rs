@@ -27,7 +27,7 @@ impl Operation for Logsumexp {
 }
 
 impl<E: FloatElement> Compute<E> for Logsumexp {
-    fn output(inputs: &[Layout], over: &Over) -> Result<Shape> {
+    fn output(inputs: &[&Layout], over: &Over) -> Result<Shape> {
         Ok(over.output(inputs[0].shape()))
     }
 

@@ -41,7 +41,7 @@ impl Operation for Mean {
 }
 
 impl<E: FloatElement> Compute<E> for Mean {
-    fn output(inputs: &[Layout], share: &Share) -> Result<Shape> {
+    fn output(inputs: &[&Layout], share: &Share) -> Result<Shape> {
         Ok(share.over.output(inputs[0].shape()))
     }
 

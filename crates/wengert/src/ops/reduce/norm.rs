@@ -90,7 +90,7 @@ impl Operation for Norm {
 }
 
 impl<E: FloatElement> Compute<E> for Norm {
-    fn output(inputs: &[Layout], order: &Order) -> Result<Shape> {
+    fn output(inputs: &[&Layout], order: &Order) -> Result<Shape> {
         Ok(order.over.output(inputs[0].shape()))
     }
 

@@ -37,7 +37,7 @@ impl Operation for Prod {
 }
 
 impl<E: FloatElement> Compute<E> for Prod {
-    fn output(inputs: &[Layout], over: &Over) -> Result<Shape> {
+    fn output(inputs: &[&Layout], over: &Over) -> Result<Shape> {
         Ok(over.output(inputs[0].shape()))
     }
 

@@ -115,7 +115,7 @@ impl Operation for Cumsum {
 }
 
 impl<E: FloatElement> Compute<E> for Cumsum {
-    fn output(inputs: &[Layout], _: &Along) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Along) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 
@@ -155,7 +155,7 @@ impl Operation for Cumprod {
 }
 
 impl<E: FloatElement> Compute<E> for Cumprod {
-    fn output(inputs: &[Layout], _: &Along) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Along) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 
@@ -202,7 +202,7 @@ impl Operation for Shift {
 }
 
 impl<E: FloatElement> Compute<E> for Shift {
-    fn output(inputs: &[Layout], _: &Filled) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Filled) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 
@@ -254,7 +254,7 @@ impl Operation for Recurrence {
 }
 
 impl<E: FloatElement> Compute<E> for Recurrence {
-    fn output(inputs: &[Layout], _: &Lagged) -> Result<Shape> {
+    fn output(inputs: &[&Layout], _: &Lagged) -> Result<Shape> {
         Ok(Shape::of(inputs[0].shape()))
     }
 

@@ -69,7 +69,7 @@ impl Operation for Var {
 }
 
 impl<E: FloatElement> Compute<E> for Var {
-    fn output(inputs: &[Layout], spread: &Spread) -> Result<Shape> {
+    fn output(inputs: &[&Layout], spread: &Spread) -> Result<Shape> {
         Ok(spread.over.output(inputs[0].shape()))
     }
 
@@ -106,7 +106,7 @@ impl Operation for Std {
 }
 
 impl<E: FloatElement> Compute<E> for Std {
-    fn output(inputs: &[Layout], spread: &Spread) -> Result<Shape> {
+    fn output(inputs: &[&Layout], spread: &Spread) -> Result<Shape> {
         Ok(spread.over.output(inputs[0].shape()))
     }
 

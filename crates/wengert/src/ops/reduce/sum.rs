@@ -31,7 +31,7 @@ impl Operation for Sum {
 }
 
 impl<E: FloatElement> Compute<E> for Sum {
-    fn output(inputs: &[Layout], over: &Over) -> Result<Shape> {
+    fn output(inputs: &[&Layout], over: &Over) -> Result<Shape> {
         Ok(over.output(inputs[0].shape()))
     }
 
