@@ -50,6 +50,11 @@ impl Conv {
         [self.inputs * self.window.plane(), self.outputs * self.window.places(), self.outputs * self.depth()]
     }
 
+    /// Floating-point operations of the convolution, and of each of its gradients: two per multiply-add.
+    pub fn flops(&self) -> usize {
+        2 * self.images * self.work()
+    }
+
     /// Multiplications for one image.
     fn work(&self) -> usize {
         self.groups * self.sizes()[1] * self.depth()

@@ -37,6 +37,7 @@ use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::{Storage, lend};
+use crate::tape::profile::{self, Phase, Work};
 use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape, Value, When};
 use crate::tensor::TensorBase;
 
@@ -229,14 +230,19 @@ impl Sweep {
         self.keep_if_wanted::<E>(index, adjoint)?;
         self.deliver::<E>(index, op, adjoint)?;
         let watch = Watch::begin::<E>(self, index, adjoint)?;
+        if op == Op::Leaf {
+            return Ok(());
+        }
+        let span = profile::span(Phase::Backward, || tape::with(|tape| Ok(work(tape, index, 1))).ok());
         match op {
-            Op::Leaf => return Ok(()),
+            Op::Leaf => {}
             Op::Elementwise(op) => self.pass_elementwise::<E>(index, op, adjoint)?,
             Op::Structured(_) | Op::Custom => self.pass_structured::<E>(index, op, adjoint)?,
         }
         if let Some(watch) = watch {
             watch.end(self, index)?;
         }
+        drop(span);
         if let Adjoint::Block(block) = adjoint {
             let numel = tape::with(|tape| Ok(tape.layout(index).numel()))?;
             self.lists.free.push((E::DTYPE, numel, block));
@@ -485,6 +491,14 @@ impl Drop for Sweep {
         // An error means that the thread is ending, and the lists with it.
         let _ = LISTS.try_with(|kept| kept.set(lists));
     }
+}
+
+/// What passing entry `index` does: reads its gradient and its operands, and writes their gradients.
+fn work(tape: &Tape, index: u32, cost: u32) -> Work {
+    let operands = tape.operands_of(tape.entry(index));
+    let of_operand = |operand| if tape.entry(operand).flags.has(Flags::GRAD) { 2 } else { 1 } * tape.bytes(operand);
+    let bytes = tape.bytes(index) + operands.map(of_operand).sum::<usize>();
+    Work { op: tape.name(tape.entry(index)), bytes, cost }
 }
 
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.

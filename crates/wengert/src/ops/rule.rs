@@ -10,6 +10,7 @@ use crate::element::{DType, Data, Element, FloatElement};
 use crate::error::Result;
 use crate::shape::{Layout, Shape};
 use crate::tape::arena::RefList;
+use crate::tape::profile::{self, Phase};
 use crate::tape::{self, Entry, Flags, Handle, Meta, Tape, Value};
 use crate::tensor::{Tensor64, TensorBase};
 
@@ -168,6 +169,8 @@ fn record_on<R: Compute<E>, E: Element>(
         let layouts: SmallVec<[&Layout; 4]> = operands.iter().map(|&index| tape.layout(index)).collect();
         Layout::contiguous(&Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?)
     };
+    let bytes = || operands.iter().map(|&index| tape.bytes(index)).sum::<usize>() + layout.numel() * size_of::<E>();
+    let _span = profile::span(Phase::Forward, || profile::whole(R::NAME, bytes()));
     let list = if operands.len() > 1 { tape.arena.put_list(operands)? } else { RefList::empty() };
     let mut meta = None;
     if operands.len() > 1 || size_of::<R::Attrs>() > 0 {
@@ -208,6 +211,7 @@ pub(crate) fn compute_leaf<T: Element>(
 pub(crate) fn record_view<R: View, E: Element>(input: TensorBase<E>, attrs: R::Attrs) -> Result<TensorBase<E>> {
     tape::with(|tape| {
         let a = tape.resolve(input.handle())?;
+        let _span = profile::span(Phase::Forward, || profile::whole(R::NAME, 0));
         let layout = R::layout(tape.layout(a), &attrs)?;
         let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
         let meta = tape.arena.put(Meta { layout, operands: RefList::empty(), attrs })?;

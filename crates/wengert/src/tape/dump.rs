@@ -71,7 +71,7 @@ impl Tape {
             self.operand_text(index),
             format!("{:?}", layout.shape()),
             entry.dtype().to_string(),
-            if shares.is_some() || entry.is_deferred() { 0 } else { layout.numel() * entry.dtype().size() }.to_string(),
+            if shares.is_some() || entry.is_deferred() { 0 } else { self.bytes(index) }.to_string(),
             self.flag_text(index, shares),
             self.line(index).map(|line| line.to_string()).unwrap_or_default(),
         ]

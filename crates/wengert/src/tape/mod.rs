@@ -22,6 +22,7 @@ mod forgotten;
 mod hooks;
 mod nodes;
 mod position;
+pub(crate) mod profile;
 pub(crate) mod scope;
 mod slots;
 pub(crate) mod stats;
@@ -46,6 +47,7 @@ pub(crate) use self::hooks::When;
 pub(crate) use self::nodes::Node;
 use self::nodes::Nodes;
 pub use self::position::{Position, position};
+pub use self::profile::{Limits, Phase, Profile, ProfileRow, profile};
 pub(crate) use self::scope::{Frame, Frames, NoGrad, Recording, Scope, guarded};
 pub(crate) use self::slots::{Filling, Slot};
 use self::stats::Stats;
@@ -195,6 +197,11 @@ impl Tape {
 
     pub fn layout(&self, index: u32) -> &Layout {
         &self.meta(index).layout
+    }
+
+    /// The bytes of the elements of entry `index`.
+    pub fn bytes(&self, index: u32) -> usize {
+        self.layout(index).numel() * self.entry(index).dtype().size()
     }
 
     /// The id of the current scope activation.

@@ -14,6 +14,7 @@ mod networks;
 mod number;
 mod ops_md;
 mod places;
+mod profile;
 mod programs;
 mod reduce;
 mod reference;

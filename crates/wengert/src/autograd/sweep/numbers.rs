@@ -7,6 +7,7 @@ use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::{Op, elementwise};
 use crate::tape::arena::{Storage, lend};
+use crate::tape::profile::{self, Phase};
 use crate::tape::{Filling, Flags, Tape, When};
 
 impl Sweep {
@@ -52,6 +53,8 @@ impl Sweep {
         if let Purpose::Capture(wanted) = &self.purpose {
             start = wanted.next(end).map_or(start, |wanted| start.max(wanted + 1));
         }
+        let is_number = matches!(tape.entry(end - 1).op, Op::Elementwise(_));
+        let _span = if is_number { profile::span(Phase::Backward, || profile::whole("numbers", 0)) } else { None };
         let Lists { adjoints, free, .. } = &mut self.lists;
         // Slices of one length, so that an operand's place is checked once for both.
         let (numbers, adjoints) = (tape.numbers(end), &mut adjoints[..end as usize]);

@@ -14,13 +14,14 @@
 
 use smallvec::SmallVec;
 
-use super::{Adjoint, Purpose, Sweep};
+use super::{Adjoint, Purpose, Sweep, work};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source, Values};
 use crate::tape::arena::{Storage, lend_many};
+use crate::tape::profile::{self, Phase};
 use crate::tape::{Flags, Tape};
 
 /// Entries of one region at most: their registers should fit into the second-level cache.
@@ -88,6 +89,7 @@ impl Sweep {
             Adjoint::Uniform(number) => self.block_of(tape, top, E::of(number))?,
             _ => unreachable!("a region begins at an entry with an adjoint of several elements"),
         };
+        let _span = profile::span(Phase::Backward, || [work(tape, top, 1)]);
         for product in &products {
             let (target, first) = self.target::<E>(tape, product.operand)?;
             elementwise::sweep::<E>(tape, top, op, product, g, target, first)?;
@@ -104,6 +106,10 @@ impl Sweep {
         }
         let Some(mut region) = self.gather::<E>(tape, start, top)? else { return Ok(false) };
         self.prepare::<E>(tape, &mut region)?;
+        let _span = profile::span(Phase::Backward, || {
+            let cost = |node: &Node| node.products.iter().map(|product| node.op.row().product_cost(product.rule)).sum();
+            region.nodes.iter().map(|node| work(tape, node.index, cost(node))).collect::<Vec<_>>()
+        });
         let outputs: SmallVec<[Storage; 4]> = region.exits.iter().map(|exit| exit.storage).collect();
         let numel = tape.layout(top).numel();
         lend_many(tape, &outputs, |outputs, tape| region.program::<E>(tape).run(numel, outputs));

@@ -12,13 +12,14 @@ use smallvec::{SmallVec, smallvec};
 use wengert_kernels::reduce;
 
 use super::program::{Kernel, Program, Read};
-use super::{BLOCK, Place, places_of, source_of};
+use super::{BLOCK, Place, Row, places_of, source_of};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::shape::Layout;
 use crate::tape::arena::{Ref, Storage, lend_many};
+use crate::tape::profile::{self, Phase, Work};
 use crate::tape::{Meta, Tape};
 
 /// Deferred values that are computed at once, at most: their blocks should fit into the second-level cache.
@@ -88,11 +89,20 @@ pub(crate) fn sum_deferred<E: FloatElement>(tape: &mut Tape, index: u32) -> Resu
 /// Computes entry `root` and what it depends on: its value, or, given room for one number per block, the sums of the value's blocks.
 fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> Result<()> {
     let numel = tape.layout(root).numel();
+    let nodes = cone(tape, root);
+    let is_kept = |tape: &Tape, node| row(tape, node).cost() >= KEPT_COST || (node == root && sums.is_none());
+    let _span = profile::span(Phase::Forward, || {
+        nodes.iter().map(|&node| {
+            let read = tape.operands_of(tape.entry(node)).filter(|&operand| !tape.entry(operand).is_deferred());
+            let written = if is_kept(tape, node) { tape.bytes(node) } else { 0 };
+            let bytes = read.map(|operand| tape.bytes(operand)).sum::<usize>() + written;
+            Work { op: row(tape, node).name, bytes, cost: row(tape, node).cost() }
+        })
+    });
     let mut kept = SmallVec::<[u32; 4]>::new();
     let mut blocks = SmallVec::<[Storage; 4]>::new();
-    for node in cone(tape, root) {
-        let Op::Elementwise(op) = tape.entry(node).op else { unreachable!("what is deferred is elementwise") };
-        if op.row().cost() >= KEPT_COST || (node == root && sums.is_none()) {
+    for &node in &nodes {
+        if is_kept(tape, node) {
             kept.push(node);
             blocks.push(tape.arena.alloc_at::<E>(tape.level_of(node), numel, node)?.publish());
         }
@@ -115,6 +125,11 @@ fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> R
         tape.entry_mut(node).settle(block);
     }
     Ok(())
+}
+
+fn row(tape: &Tape, index: u32) -> &'static Row {
+    let Op::Elementwise(op) = tape.entry(index).op else { unreachable!("what is deferred is elementwise") };
+    op.row()
 }
 
 /// Values of deferred entries in a program, each computed once.
@@ -149,8 +164,7 @@ impl Values {
         if let Some(&(_, slot)) = self.computed.iter().find(|&&(other, _)| other == index) {
             return Read::Slot(slot);
         }
-        let Op::Elementwise(op) = tape.entry(index).op else { unreachable!("what is deferred is elementwise") };
-        let (row, layout) = (op.row(), tape.layout(index));
+        let (row, layout) = (row(tape, index), tape.layout(index));
         let mut operands = [Read::Unused; 5];
         for (operand, &place) in operands.iter_mut().zip(&places_of(tape, index, row.arity)) {
             *operand = self.place(program, tape, place, layout);

@@ -119,7 +119,7 @@ impl Row {
     }
 
     /// The same of the vector-Jacobian product for operand `rule`.
-    pub(super) fn product_cost(&self, rule: usize) -> u32 {
+    pub(crate) fn product_cost(&self, rule: usize) -> u32 {
         (self.costs)()[rule + 1].0
     }
 

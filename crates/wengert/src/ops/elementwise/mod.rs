@@ -34,6 +34,7 @@ use crate::error::{Result, error, unwrap};
 use crate::ops::Op;
 use crate::shape::{Layout, Shape, broadcast};
 use crate::tape::arena::{Ref, RefList};
+use crate::tape::profile::{self, Phase};
 use crate::tape::{self, Entry, Flags, Meta, Tape, Value};
 use crate::tensor::TensorBase;
 use crate::trace;
@@ -322,6 +323,12 @@ fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta:
     for (read, &place) in read.iter_mut().zip(places) {
         *read = Some(place);
     }
+    let operands = places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
+    let bytes = |tape: &Tape| {
+        let result = tape.arena.get(meta).layout.numel() * size_of::<E>();
+        operands.map(|index| tape.bytes(index)).sum::<usize>() + result
+    };
+    let _span = profile::span(Phase::Forward, || profile::whole(row.name, bytes(tape)));
     tape.evaluate_as(meta, |tape, out| {
         let (kernel, layout) = (Kernel::Value(E::kernels(row).value), &tape.arena.get(meta).layout);
         Call { kernel, cost: row.cost(), places: read, g: None, layout }.run(tape, out, false);

@@ -8,6 +8,7 @@ use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
+use crate::tape::profile;
 use crate::tensor::TensorBase;
 
 /// `x wᵀ + b` along the last dimension of `x`; operands `x`, `w` and, if there is one, `b`.
@@ -78,6 +79,7 @@ impl<E: FloatElement> Compute<E> for Linear {
             out.chunks_exact_mut(n.max(1)).for_each(|row| row.copy_from_slice(bias));
         }
         let beta = E::of(if form.bias { 1.0 } else { 0.0 });
+        profile::count_flops(2 * out.len() * k);
         gemm(E::of(1.0), x, w.t(), beta, MatMut::row_major(out, [rows, n]));
     }
 }

@@ -8,6 +8,7 @@ use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape, broadcast};
 use crate::tape::arena::{Storage, lend};
+use crate::tape::profile;
 use crate::tape::{Handle, Tape};
 use crate::tensor::TensorBase;
 
@@ -64,9 +65,10 @@ impl<E: FloatElement> Compute<E> for Matmul {
 
     fn forward(inputs: &[Input<'_>], _: &&'static str, out: &mut [E]) {
         let (a, b) = (&inputs[0], &inputs[1]);
-        let ((lead_a, [m, _]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
+        let ((lead_a, [m, k]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
         let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
         let operands = |batch| (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
+        profile::count_flops(2 * out.len() * k);
         gemm_stack(E::of(1.0), operands, E::of(0.0), out, [m, n]);
     }
 }
@@ -104,6 +106,7 @@ pub(crate) fn multiply_into<E: FloatElement>(
         let (x, y) = (matrix::<E>(&a, &[], 0), matrix::<E>(&b, &[], 0));
         let (m, n) = (a.layout.shape()[0], b.layout.shape()[1]);
         let beta = E::of(if first { 0.0 } else { 1.0 });
+        profile::count_flops(2 * out.len() * a.layout.shape()[1]);
         gemm(E::of(1.0), x, y, beta, MatMut::row_major(out, [m, n]));
     });
     Ok(())

@@ -13,6 +13,7 @@ use crate::element::FloatElement;
 use crate::error::{Result, error, twins};
 use crate::shape::{Layout, Shape};
 use crate::tape::Handle;
+use crate::tape::profile;
 use crate::tensor::TensorBase;
 
 /// How [`TensorBase::conv1d`] moves its window.
@@ -126,6 +127,7 @@ macro_rules! operations {
             }
 
             fn forward(inputs: &[Input<'_>], geometry: &Geometry, out: &mut [E]) {
+                profile::count_flops(geometry.conv.flops());
                 $kernel(&geometry.conv, inputs, out);
             }
         }
