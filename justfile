@@ -47,6 +47,14 @@ properties cases="100000":
 book:
     mdbook build docs
 
-# Fuzz one target (needs nightly and cargo-fuzz): `just fuzz program 60`
+# Fuzz one target under AddressSanitizer: `just fuzz program 60`
 fuzz name seconds="60":
-    cargo +nightly fuzz run {{name}} -- -max_total_time={{seconds}} -max_len=1024
+    NAME={{name}} TIME={{seconds}} bash .ci/run fuzz
+
+# Fuzz every target
+fuzz-all seconds="60":
+    TIME={{seconds}} bash .ci/run fuzz_all
+
+# The engine's tests under AddressSanitizer and LeakSanitizer
+memcheck:
+    bash .ci/run memcheck

@@ -344,6 +344,8 @@ fn notation(values: impl Iterator<Item = f64>, scientific: Option<bool>) -> Nota
 
 /// C's `%e`: the exponent has a sign and at least two digits, both of which Rust's `{:e}` leaves out.
 fn write_scientific(value: f64, precision: usize, text: &mut String) -> std::fmt::Result {
+    // The formatter counts one digit more in 16 bits; a float has far fewer.
+    let precision = precision.min(usize::from(u16::MAX) - 1);
     let short = format!("{value:.precision$e}");
     let (mantissa, exponent) = short.split_once('e').expect("scientific notation has an exponent");
     let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));

@@ -66,10 +66,10 @@ enum Purpose {
 struct Lists {
     /// By entry; all `None` between sweeps.
     adjoints: Vec<Adjoint>,
-    /// Slots that this sweep stores into.
-    filling: Vec<usize>,
-    /// What is added to other slots at the end.
-    shares: Vec<(usize, Adjoint)>,
+    /// Owners of the slots that this sweep stores into. (Slots move when others are forgotten, as after code of the user's.)
+    filling: Vec<u32>,
+    /// What is added to other slots at the end, with their owners.
+    shares: Vec<(u32, Adjoint)>,
     /// Blocks that are free again, with their type and number of elements.
     free: Vec<(DType, usize, Storage)>,
 }
@@ -277,7 +277,7 @@ impl Sweep {
             (Adjoint::Block(_), Op::Leaf) | (Adjoint::Tensor(_), _) => adjoint,
             _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level))?,
         };
-        self.lists.shares.push((slot, kept));
+        self.lists.shares.push((index, kept));
         Ok(())
     }
 
@@ -344,7 +344,7 @@ impl Sweep {
                 if state == Filling::Empty {
                     tape.slot_mut(slot).state = Filling::Partial;
                     tape.slot_mut(slot).filler = self.level;
-                    self.lists.filling.push(slot);
+                    self.lists.filling.push(operand);
                 }
                 return Ok((tape.slot_storage::<E>(slot)?, state == Filling::Empty));
             }
@@ -441,29 +441,29 @@ impl Sweep {
     /// The sweep has succeeded: its gradients count. What can fail comes first.
     fn commit(&mut self) -> Result<()> {
         for place in 0..self.lists.shares.len() {
-            let (slot, share) = self.lists.shares[place];
-            self.lists.shares[place].1 = match tape::with(|tape| Ok(tape.entry(tape.slot(slot).owner).dtype()))? {
-                DType::F32 => prepare::<f32>(slot, share)?,
-                _ => prepare::<f64>(slot, share)?,
+            let (owner, share) = self.lists.shares[place];
+            self.lists.shares[place].1 = match tape::with(|tape| Ok(tape.entry(owner).dtype()))? {
+                DType::F32 => prepare::<f32>(owner, share)?,
+                _ => prepare::<f64>(owner, share)?,
             };
         }
         tape::with(|tape| {
-            let slots = self.lists.filling.iter().copied().chain(self.lists.shares.iter().map(|&(slot, _)| slot));
-            let owners = slots.map(|slot| tape.slot(slot).owner);
+            let owners = self.lists.filling.iter().copied().chain(self.lists.shares.iter().map(|&(owner, _)| owner));
             self.accumulated.extend(
                 owners.filter(|&owner| tape.has_hooks(owner, When::Accumulated)).map(|owner| tape.handle(owner)),
             );
             // In the order in which the sweep passes them.
             self.accumulated.sort_unstable_by_key(|leaf| std::cmp::Reverse(leaf.index));
-            for slot in self.lists.filling.drain(..) {
+            for owner in self.lists.filling.drain(..) {
+                let slot = tape.slot_or_new(owner);
                 tape.slot_mut(slot).state = Filling::Full;
                 tape.slot_mut(slot).recorded = None;
                 tape.stamp_slot(slot);
             }
-            for (slot, share) in self.lists.shares.drain(..) {
-                match tape.entry(tape.slot(slot).owner).dtype() {
-                    DType::F32 => keep::<f32>(tape, slot, share),
-                    _ => keep::<f64>(tape, slot, share),
+            for (owner, share) in self.lists.shares.drain(..) {
+                match tape.entry(owner).dtype() {
+                    DType::F32 => keep::<f32>(tape, owner, share),
+                    _ => keep::<f64>(tape, owner, share),
                 }
             }
             Ok(())
@@ -554,18 +554,16 @@ pub(super) fn show_block<E: FloatElement>(tape: &mut Tape, index: u32, block: St
 }
 
 /// Makes a share ready to be kept: a tensor has the gradient so far added, recorded; a block finds it in the slot's buffer.
-fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
-    let before = tape::with(|tape| {
-        let owner = tape.slot(slot).owner;
-        match share {
-            Adjoint::Tensor(_) => tape.show_gradient::<E>(owner),
-            _ => tape.gradient_block::<E>(owner).map(|_| None),
-        }
+fn prepare<E: FloatElement>(owner: u32, share: Adjoint) -> Result<Adjoint> {
+    let before = tape::with(|tape| match share {
+        Adjoint::Tensor(_) => tape.show_gradient::<E>(owner),
+        _ => tape.gradient_block::<E>(owner).map(|_| None),
     })?;
     match (before, share) {
         // What a sweep around this one has begun to fill has no history.
         (None, Adjoint::Tensor(share)) => tape::with(|tape| {
             let index = tape.resolve(share)?;
+            let slot = tape.slot_or_new(owner);
             if tape.slot(slot).state != Filling::Partial {
                 return Ok(Adjoint::Tensor(share));
             }
@@ -584,7 +582,8 @@ fn prepare<E: FloatElement>(slot: usize, share: Adjoint) -> Result<Adjoint> {
 }
 
 /// Adds a block to a slot's gradient, or keeps a total in its place.
-fn keep<E: FloatElement>(tape: &mut Tape, slot: usize, share: Adjoint) {
+fn keep<E: FloatElement>(tape: &mut Tape, owner: u32, share: Adjoint) {
+    let slot = tape.slot_or_new(owner);
     let target = tape.slot(slot).storage().expect("made when the share was");
     let (state, full) = (tape.slot(slot).state, tape.slot(slot).state != Filling::Empty);
     tape.slot_mut(slot).recorded = None;

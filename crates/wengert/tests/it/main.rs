@@ -5,6 +5,7 @@ mod bad_input;
 mod checkpoint;
 mod custom;
 mod deferred;
+mod found;
 mod func;
 mod handles;
 mod hooks;

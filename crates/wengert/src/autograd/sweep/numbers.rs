@@ -104,12 +104,12 @@ impl Sweep {
         let storage = tape.slot_storage::<E>(slot)?;
         match tape.slot(slot).state {
             Filling::Partial => return Ok(false),
-            Filling::Full => self.lists.shares.push((slot, Adjoint::Number(g))),
+            Filling::Full => self.lists.shares.push((index, Adjoint::Number(g))),
             Filling::Empty => {
                 lend(tape, storage, |out: &mut [E], _| out[0] = E::of(g));
                 tape.slot_mut(slot).state = Filling::Partial;
                 tape.slot_mut(slot).filler = self.level;
-                self.lists.filling.push(slot);
+                self.lists.filling.push(index);
             }
         }
         Ok(true)

@@ -9,9 +9,9 @@ impl Sweep {
     /// Leaves no gradient half stored, so that user code finds all as they were before the sweep, and may accumulate to them: what
     /// was stored moves to adjoints. Entries from `index` on are passed.
     pub fn park(&mut self, index: u32) -> Result<()> {
-        while let Some(&slot) = self.lists.filling.last() {
+        while let Some(&owner) = self.lists.filling.last() {
             tape::with(|tape| {
-                let owner = tape.slot(slot).owner;
+                let slot = tape.slot_or_new(owner);
                 let stored = Adjoint::Block(tape.slot(slot).storage().expect("a slot that is stored into"));
                 let level = self.level;
                 let parked = match tape.entry(owner).dtype() {
@@ -22,7 +22,7 @@ impl Sweep {
                     self.lists.adjoints[owner as usize] = parked;
                     self.pending += 1;
                 } else {
-                    self.lists.shares.push((slot, parked));
+                    self.lists.shares.push((owner, parked));
                 }
                 tape.slot_mut(slot).state = Filling::Empty;
                 Ok(())

@@ -150,7 +150,7 @@ pub fn try_cat<E: Element>(tensors: &[TensorBase<E>], dim: isize) -> Result<Tens
         }
         // As in PyTorch, a tensor of shape [0] fits any others.
         if shape != [0] {
-            like = Some(shape);
+            like = like.or(Some(shape));
         }
         parts.push(x);
     }

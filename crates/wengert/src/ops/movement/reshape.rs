@@ -135,15 +135,15 @@ twins! {
         /// Dimension `dim` as several of lengths `sizes`, whose product is its length.
         pub fn unflatten | try_unflatten<S: IntoShape>(self, dim: isize, sizes: S) -> TensorBase<E> {
             let own = self.try_shape()?;
-            let (dim, sizes) = (wrap_dim("unflatten", dim, own.len())?, sizes.into_dims());
+            let (dim, sizes) = (wrap_dim("unflatten", dim, own.len())?, shape_of("unflatten", sizes)?);
             let length = own.get(dim).copied();
-            if sizes.is_empty() || length != Some(sizes.iter().product()) {
+            if sizes.is_empty() || length != Some(sizes.numel()) {
                 return Err(error!(
                     Shape,
                     "unflatten: dimension {dim} of shape {own:?} can't be cut into {sizes:?}; their product must be its length"
                 ));
             }
-            let dims = own[..dim].iter().copied().chain(sizes).chain(own[dim + 1..].iter().copied());
+            let dims = own[..dim].iter().copied().chain(sizes.iter().copied()).chain(own[dim + 1..].iter().copied());
             let shape = Shape::new("unflatten", &dims.collect::<Vec<_>>())?;
             reshaped(self, &shape, Reshape::GRAD_FN)
         }

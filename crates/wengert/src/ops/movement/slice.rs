@@ -72,7 +72,9 @@ impl View for Slice {
         for d in 0..rank {
             (shape[to], strides[to]) = (input.shape()[d], input.strides()[d]);
             if d == dim {
-                (shape[to], strides[to]) = (range.length, input.strides()[d] * range.step);
+                // A step beyond what strides hold leaves at most one element, which no stride moves.
+                let stride = input.strides()[d].checked_mul(range.step).filter(|&stride| stride <= isize::MAX as usize);
+                (shape[to], strides[to]) = (range.length, stride.unwrap_or(input.strides()[d]));
             }
             to += usize::from(d != dim || !range.select);
         }

@@ -277,12 +277,13 @@ fn geometry<E: FloatElement>(
     let (&[.., inputs], &[outputs, own], groups) = (lead, channels, options.groups) else {
         unreachable!("both have channels")
     };
-    if groups == 0 || outputs % groups != 0 || inputs != own * groups {
+    // Groups may be any number, and a product beyond what fits is not the channels' number.
+    let needed = own.saturating_mul(groups);
+    if groups == 0 || outputs % groups != 0 || inputs != needed {
         return Err(error!(
             Shape,
-            "{op}: shapes {x:?} and {w:?} do not fit: with {groups} groups, a weight of {own} channels each needs {} input \
-             channels and a multiple of {groups} output channels, not {inputs} and {outputs}",
-            own * groups
+            "{op}: shapes {x:?} and {w:?} do not fit: with {groups} groups, a weight of {own} channels each needs {needed} input \
+             channels and a multiple of {groups} output channels, not {inputs} and {outputs}"
         ));
     }
     let pair = |lengths: &[usize]| if let &[columns] = lengths { [1, columns] } else { [lengths[0], lengths[1]] };

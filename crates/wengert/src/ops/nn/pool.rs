@@ -217,6 +217,7 @@ fn window(
     let stride = stride.unwrap_or(kernel);
     let mut window = Window { input: [rows, columns], output: [0; 2], kernel, stride, padding, dilation };
     window.output = places(op, &window, ceil)?;
+    Shape::new(op, &with_plane(shape, window.output))?;
     Ok(window)
 }
 

@@ -36,8 +36,11 @@ pub(super) fn places(op: &str, window: &Window, ceil: bool) -> Result<[usize; 2]
     }
     let mut output = [0; 2];
     for axis in 0..2 {
-        let reach = dilation[axis] * (kernel[axis] - 1) + 1;
-        let Some(room) = (input[axis] + 2 * padding[axis]).checked_sub(reach) else {
+        // Padding is added on both sides; what overflows is larger than any plane.
+        let padded = padding[axis].checked_mul(2).and_then(|both| both.checked_add(input[axis]));
+        let reach = dilation[axis].checked_mul(kernel[axis] - 1).and_then(|last| last.checked_add(1));
+        let room = padded.zip(reach).and_then(|(padded, reach)| padded.checked_sub(reach));
+        let Some(room) = room else {
             return Err(error!(
                 Shape,
                 "{op}: a kernel of {kernel:?} with dilation {dilation:?} is larger than the plane {input:?} with padding \
@@ -45,7 +48,7 @@ pub(super) fn places(op: &str, window: &Window, ceil: bool) -> Result<[usize; 2]
             ));
         };
         output[axis] = room / stride[axis] + 1;
-        let next = output[axis] * stride[axis];
+        let next = output[axis].saturating_mul(stride[axis]);
         output[axis] += usize::from(ceil && room % stride[axis] > 0 && next < input[axis] + padding[axis]);
     }
     Ok(output)

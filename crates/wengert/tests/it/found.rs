@@ -1,0 +1,83 @@
+//! What fuzzing found (`fuzz/`), one test a finding.
+
+use wengert::options::{Conv2d, MaxPool};
+use wengert::{ErrorKind, PrintOptions, Tensor, Tensor64, checkpoint, scope, set_print_options, try_cat};
+
+/// The text of an error that must be of kind `kind`.
+fn refused<T>(kind: ErrorKind, result: wengert::Result<T>) -> String {
+    let error = result.err().expect("refused");
+    assert_eq!(error.kind(), kind, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn sizes_whose_products_overflow_are_refused() {
+    let x = Tensor::zeros([1, 2, 4, 3]);
+    let large = usize::MAX / 2 + 1;
+    let text = refused(ErrorKind::Shape, x.try_unflatten(1, [large, 4]));
+    assert!(text.starts_with("unflatten: ") && text.ends_with("has more elements than memory can hold"), "{text}");
+    let conv = |options| x.try_conv2d(Tensor::zeros([2, 2, 2, 2]), options);
+    for options in [
+        Conv2d { groups: large, ..Conv2d::default() },
+        Conv2d { padding: [large, 0], ..Conv2d::default() },
+        Conv2d { dilation: [1, usize::MAX], ..Conv2d::default() },
+    ] {
+        let text = refused(ErrorKind::Shape, conv(options));
+        assert!(
+            text.starts_with("conv2d: ") && text.contains("18446744073709551615")
+                || text.contains("9223372036854775808"),
+            "{text}"
+        );
+    }
+    let options = MaxPool { dilation: Some([usize::MAX; 2]), ..MaxPool::default() };
+    assert!(refused(ErrorKind::Shape, x.try_max_pool2d_with(2, options)).starts_with("max_pool2d: "));
+}
+
+#[test]
+fn a_step_beyond_memory_takes_one_element() {
+    let x = Tensor64::new([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).requires_grad_(true);
+    let first = x.slice(0, 1, 2, usize::MAX).slice(1, -2, 9, usize::MAX / 2);
+    assert_eq!((&first.shape()[..], first.to_vec()), (&[1, 1][..], vec![5.0]));
+    (first * 2.0).sum().backward();
+    assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 0.0, 0.0, 0.0, 2.0, 0.0]);
+}
+
+#[test]
+fn tensors_of_different_ranks_are_not_joined() {
+    let (row, matrix) = (Tensor::ones(2), Tensor::ones([2, 2]));
+    for parts in [[row, matrix], [matrix, row]] {
+        assert!(refused(ErrorKind::Shape, try_cat(&parts, 0)).starts_with("cat: tensor 0 has shape ["));
+    }
+    assert!(refused(ErrorKind::Dim, try_cat(&[row, matrix], 1)).starts_with("cat: dimension 1 is out of range"));
+    assert_eq!(try_cat(&[Tensor::zeros(0), matrix], 1).expect("[0] fits any").shape(), [2, 2]);
+}
+
+/// Slots of gradients moved when those behind them were forgotten, and the sweep under way went on with the old places.
+#[test]
+fn a_sweep_inside_of_a_recomputation_does_not_disturb_the_one_around_it() {
+    let (v, w) = (Tensor64::new([1.0, 2.0]).requires_grad_(true), Tensor64::scalar(3.0).requires_grad_(true));
+    let gradient = |of: Tensor64| of.grad().expect("backward was called").to_vec();
+    let inner = |x: Tensor64| {
+        scope(|| {
+            let own = Tensor64::new([0.5, 0.25]).requires_grad_(true);
+            (own * own).sum().backward();
+            assert_eq!(own.grad().expect("backward was called").to_vec(), [1.0, 0.5]);
+        });
+        let own = Tensor64::new([4.0, 5.0]).requires_grad_(true);
+        (own * 2.0).sum().backward();
+        x.square()
+    };
+    (checkpoint(inner, v) * w).sum().backward();
+    assert_eq!((gradient(v), gradient(w)), (vec![6.0, 12.0], vec![5.0]));
+    // A second time, when the slots are full.
+    (checkpoint(inner, v) * w).sum().backward();
+    assert_eq!((gradient(v), gradient(w)), (vec![12.0, 24.0], vec![10.0]));
+}
+
+#[test]
+fn the_highest_precision_prints() {
+    set_print_options(PrintOptions { precision: u16::MAX, sci_mode: Some(true), ..PrintOptions::default() });
+    let text = format!("{}", Tensor::new([0.5]));
+    set_print_options(PrintOptions::default());
+    assert!(text.starts_with("tensor([5.000") && text.contains("0e-01"), "{} characters", text.len());
+}
