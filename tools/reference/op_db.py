@@ -45,6 +45,16 @@ LENGTHS = ((2, 3, 4, 5), (3, 5, 5, 6))
 MOST_ELEMENTS = 260
 MOST_CASES = {torch.float64: 12, torch.float32: 5}
 MOST_STRIDED = 3
+# Of entries that are several operations here.
+MOST_COMPOSED = {torch.float64: 6, torch.float32: 2}
+HEAD = """# PyTorch's operator database and wengert
+
+Written by `op_db.py`. Samples are those of PyTorch, for both float types where there are both; cases are those of them that were taken, some
+again with gaps between their elements, and those at zeros, huge numbers, infinities and NaN. An operation in parentheses is a line of several.
+
+| entry | operation here | samples | cases | samples not taken |
+| --- | --- | --- | --- | --- |
+"""
 EDGES = (0.0, -0.0, 0.25, -1.0, 2.0, -math.pi, 501.0, -1e20, 1e20, math.inf, -math.inf, math.nan)
 
 
@@ -216,6 +226,8 @@ def edge_samples(info, dtype):
 def taken(info, dtype, dropped):
     """(sample, tag, whether second derivatives are asked for) of an entry."""
     entry = name_of(info)
+    composed = MAPPED[entry].composed
+    most = MOST_COMPOSED if composed else MOST_CASES
     fitting, calls = [], []
     found = samples(info, dtype)
     # Where most samples are larger, the three smallest.
@@ -230,14 +242,14 @@ def taken(info, dtype, dropped):
         else:
             fitting.append(sample)
             calls.append(named)
-    kept = [fitting[k].transform(leaf) for k in chosen(calls, MOST_CASES.get(dtype, 12))]
+    kept = [fitting[k].transform(leaf) for k in chosen(calls, most.get(dtype, 12))]
     dropped["shows no other argument"] += len(fitting) - len(kept)
     second = info.supports_gradgrad
     cases = [(sample, "sample", second) for sample in kept]
     if dtype == torch.float64:
         several = [s for s in kept if any(t.numel() > 1 for t in tensors_of(s))]
-        cases += [(sample.transform(gapped), "strided", second) for sample in several[:MOST_STRIDED]]
-    if dtype in MOST_CASES:
+        cases += [(sample.transform(gapped), "strided", second) for sample in several[: 1 if composed else MOST_STRIDED]]
+    if dtype in MOST_CASES and not composed:
         cases += [(sample, "edge", False) for sample in edge_samples(info, dtype)]
     return len(found), cases
 
@@ -263,16 +275,14 @@ def lines(info, listing):
             texts.append(json.dumps(row, separators=(",", ":"), allow_nan=False))
     assert texts, f"no sample of {entry}: {dropped}"
     reasons = "; ".join(f"{reason}: {count}" for reason, count in sorted(dropped.items()) if count)
-    listing.append(f"| `{entry}` | `{MAPPED[entry].op}` | {total} | {len(texts)} | {reasons} |")
+    op = f"(`{MAPPED[entry].op}`)" if MAPPED[entry].composed else f"`{MAPPED[entry].op}`"
+    listing.append(f"| `{entry}` | {op} | {total} | {len(texts)} | {reasons} |")
     return texts
 
 
 def write_list(listing):
     """Writes what became of every entry."""
-    text = "# PyTorch's operator database and wengert\n\nWritten by `op_db.py`. Samples are those of PyTorch for both float types; cases are those of them that were taken,\n"
-    text += "some again with gaps between their elements, and those at zeros, huge numbers, infinities and NaN.\n\n"
-    text += "| entry | operation here | samples | cases | samples not taken |\n| --- | --- | --- | --- | --- |\n" + "\n".join(listing)
-    text += "\n\n## Left out\n\n| reason | entries |\n| --- | --- |\n"
+    text = HEAD + "\n".join(listing) + "\n\n## Left out\n\n| reason | entries |\n| --- | --- |\n"
     for reason, group in itertools.groupby(LEFT_OUT, LEFT_OUT.get):
         text += f"| {reason} | {' '.join(f'`{entry}`' for entry in group)} |\n"
     LIST.write_text(text)

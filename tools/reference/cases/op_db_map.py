@@ -1,6 +1,6 @@
 """PyTorch's operator database and wengert: which operation here is which entry there, and why the others are left out.
 
-`MAPPED` has one line per entry that is an operation here:
+`MAPPED_TEXT` has one line per entry that is an operation here:
 
     entry [= operation here] [: names of the sample's input and positional arguments] [| keywords offered]
 
@@ -23,6 +23,7 @@ class Row:
     op: str
     names: list
     keywords: set
+    composed: bool
 
 
 MAPPED_TEXT = """
@@ -239,9 +240,80 @@ zeros_like
 ones_like
 full_like: input fill_value
 """
+# Entries that are no operation here, but a line of several, by the same grammar.
+COMPOSED_TEXT = """
+addmm: input mat1 mat2 | beta alpha
+addmm[decomposed] = addmm: input mat1 mat2 | beta alpha
+addmv: input mat vec | beta alpha
+addbmm: input batch1 batch2 | beta alpha
+baddbmm: input batch1 batch2 | beta alpha
+addr: input vec1 vec2 | beta alpha
+addcmul: input tensor1 tensor2 | value
+addcdiv: input tensor1 tensor2 | value
+inner: input other
+kron: input other
+linalg.vecdot: input other | dim
+linalg.multi_dot: tensors
+var_mean | dim unbiased correction keepdim
+var_mean[unbiased] = var_mean: input unbiased
+std_mean | dim unbiased correction keepdim
+std_mean[unbiased] = std_mean: input unbiased
+aminmax | dim keepdim
+deg2rad
+rad2deg
+frac
+div[trunc_rounding] = div_trunc: input other | rounding_mode
+div[floor_rounding] = div_floor: input other | rounding_mode
+floor_divide: input other
+ldexp: input other
+logaddexp: input other
+logaddexp2: input other
+logit: input eps
+sinc
+special.entr
+special.xlog1py: input other
+special.ndtr
+nansum | dim keepdim
+nanmean | dim keepdim
+trace
+dist: input other p
+T
+H
+mT
+mH
+fliplr
+flipud
+tile: input dims
+hstack: tensors
+vstack: tensors
+take: input index
+nn.functional.pixel_shuffle = pixel_shuffle | upscale_factor
+nn.functional.pixel_unshuffle = pixel_unshuffle | downscale_factor
+nn.functional.softmin = softmin: input dim
+nn.functional.glu = glu: input dim
+nn.functional.prelu = prelu: input weight
+nn.functional.celu = celu | alpha
+nn.functional.hardswish = hardswish
+nn.functional.hardsigmoid = hardsigmoid
+nn.functional.softsign = softsign
+nn.functional.tanhshrink = tanhshrink
+nn.functional.threshold = threshold: input threshold value
+nn.functional.softshrink = softshrink | lambd
+nn.functional.hardshrink = hardshrink | lambd
+nn.functional.normalize = normalize | p dim eps
+nn.functional.cosine_similarity = cosine_similarity: x1 x2 | dim eps
+nn.functional.pairwise_distance = pairwise_distance: x1 x2 | p eps keepdim
+nn.functional.rms_norm = rms_norm: input normalized_shape weight | eps
+nn.functional.scaled_dot_product_attention = scaled_dot_product_attention: query key value | attn_mask dropout_p is_causal scale enable_gqa
+nn.functional.soft_margin_loss = soft_margin_loss: input target | reduction
+nn.functional.margin_ranking_loss = margin_ranking_loss: input1 input2 target | margin reduction
+nn.functional.hinge_embedding_loss = hinge_embedding_loss: input target | margin reduction
+nn.functional.poisson_nll_loss = poisson_nll_loss: input target | log_input full eps reduction
+nn.functional.triplet_margin_loss = triplet_margin_loss: anchor positive negative | margin p eps swap reduction
+"""
 
 
-def read(text):
+def read(text, composed):
     """Entry -> Row."""
     rows = {}
     for line in filter(None, text.splitlines()):
@@ -249,11 +321,11 @@ def read(text):
         head, _, names = head.partition(":")
         entry, _, op = (part.strip() for part in head.partition("="))
         names = names.split() or ["input"]
-        rows[entry] = Row(op or entry, names, set(keywords.split()) | set(names))
+        rows[entry] = Row(op or entry, names, set(keywords.split()) | set(names), composed)
     return rows
 
 
-MAPPED = read(MAPPED_TEXT)
+MAPPED = read(MAPPED_TEXT, False) | read(COMPOSED_TEXT, True)
 
 # Entries whose samples are of a type other than floats.
 DTYPES = {name: torch.bool for name in ("logical_and", "logical_or", "logical_xor", "logical_not")}
@@ -312,12 +384,22 @@ def refused(entry, named):
     if entry == "narrow" and "start" in tensors:
         return "a start that is a tensor"
     correction = named.get("correction") or 0
-    if entry in ("var", "std") and (correction % 1 or correction < 0):
+    if MAPPED[entry].op in ("var", "std", "var_mean", "std_mean") and (correction % 1 or correction < 0):
         return "a correction that is negative or no integer"
     if entry == "nn.functional.batch_norm" and named["input"].dim() < 2:
         return "no channels"
     if named.get("padding") == "same":
         return "padding by the word `same`"
+    if entry == "nn.functional.scaled_dot_product_attention" and (named.get("dropout_p") or named.get("enable_gqa") or mask_of(named)):
+        return "random numbers, shared heads or a mask of truth values"
+    if named.get("full"):
+        return "`full`"
+    if entry in ("addbmm", "baddbmm") and named.get("beta") == 0:
+        return "`beta=0`, which ignores NaN"
+    if entry == "logit" and (named.get("eps") or 0) > 0.5:
+        return "bounds that cross"
+    if entry == "take" and (named["index"] < 0).any():
+        return "negative indices"
     if not named.get("sorted", True):
         return "`sorted=False`"
     if entry == "nn.functional.dropout" and named.get("training", True) and named.get("p", 0.5) not in (0.0, 1.0):
@@ -327,6 +409,11 @@ def refused(entry, named):
     if entry.startswith("linalg.norm") and is_matrix_norm(named):
         return "a norm of matrices: `norm` is that of vectors"
     return None
+
+
+def mask_of(named):
+    mask = named.get("attn_mask")
+    return mask is not None and mask.dtype == torch.bool
 
 
 def is_matrix_norm(named):

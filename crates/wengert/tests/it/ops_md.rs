@@ -30,9 +30,15 @@ Every call that PyTorch has too is compared with what PyTorch computed: values, 
 of PyTorch's own operator database, as they are and with gaps between their elements, in `tests/data/op_db.jsonl.gz`; `tools/reference/op_db.md` says
 what became of every entry of the database. Errors are relative to the number expected, and where terms cancel also to the largest number around; the
 largest ones are shown as powers of ten that are not exceeded on the machine that wrote this, and the tests fail beyond the tolerance.
+";
 
+const COLUMNS: &str = "
 | call | written cases | database cases | entries of the database | order | tolerance `f64` | `f32` | largest error `f64` | `f32` |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+";
+
+const COMPOSED: &str = "
+Functions of PyTorch that are a line or a few of these calls, which `tests/it/reference/composed.rs` shows:
 ";
 
 /// Operations that no case compared with PyTorch records: three that it lacks, one of two types and one that writes in place.
@@ -73,21 +79,29 @@ fn errors(op: &str, summary: &Summary, found: Option<&str>) -> String {
 }
 
 fn reference(text: &mut String, found: Option<&str>) {
+    let (composed, calls): (Vec<_>, Vec<_>) = summaries().into_iter().partition(|(_, summary)| summary.composed);
     text.push_str(REFERENCE);
-    for (op, summary) in summaries() {
+    table(text, calls, found);
+    text.push_str(COMPOSED);
+    table(text, composed, found);
+    text.push_str("\nTolerances other than 1e-12 and 4e-6, and why:\n\n");
+    for (op, _, reason) in tolerance::WIDER {
+        writeln!(text, "* `{op}`: {reason}.").unwrap();
+    }
+    text.push_str("\nWhat only moves, chooses, counts or compares has no tolerance. Differences on purpose:\n\n");
+    for different in tolerance::DIFFERENT {
+        writeln!(text, "* `{}`: {}.", different.op, different.reason).unwrap();
+    }
+}
+
+fn table(text: &mut String, of: Vec<(&str, Summary)>, found: Option<&str>) {
+    text.push_str(COLUMNS);
+    for (op, summary) in of {
         let entries: Vec<String> = summary.entries.iter().map(|entry| format!("`{entry}`")).collect();
         let ([written, database], entries, order) = (summary.cases, entries.join(", "), summary.order);
         let (tolerance::Tolerance { f64, f32 }, errors) = (tolerance::of(op), errors(op, &summary, found));
         writeln!(text, "| `{op}` | {written} | {database} | {entries} | {order} | {f64:e} | {f32:e} | {errors} |")
             .unwrap();
-    }
-    text.push_str("\nTolerances other than 1e-12 and 4e-6, and why:\n\n");
-    for (op, _, reason) in tolerance::WIDER {
-        writeln!(text, "* `{op}`: {reason}.").unwrap();
-    }
-    text.push_str("\nDifferences on purpose:\n\n");
-    for different in tolerance::DIFFERENT {
-        writeln!(text, "* `{}`: {}.", different.op, different.reason).unwrap();
     }
 }
 

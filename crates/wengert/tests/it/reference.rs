@@ -14,6 +14,7 @@
 //! its family. Everything else must agree; a failing test lists every case that does not.
 
 mod call;
+mod composed;
 mod elementwise;
 mod indexing;
 mod linalg;
@@ -66,6 +67,7 @@ families! {
     linalg products_agree_with_pytorch
     nn layers_agree_with_pytorch
     loss losses_agree_with_pytorch
+    composed compositions_agree_with_pytorch
 }
 
 /// A float type of the data.
@@ -83,7 +85,7 @@ macro_rules! number {
         impl Number for $t {
             const UNDERFLOW: f64 = $underflow;
             fn tolerance(op: &str) -> f64 {
-                tolerance::of(op).$t
+                tolerance::of(op).of::<$t>()
             }
             fn in_family(family: &Family, call: &Call<'_, Self>) -> Option<Outputs<Self>> {
                 (family.$t)(call)
@@ -196,6 +198,8 @@ fn deliberate_differences_are_there() {
 /// What the documentation shows of one operation.
 #[derive(Default)]
 pub struct Summary {
+    /// Whether it is a line of several calls.
+    pub composed: bool,
     /// Cases written by hand, and those from PyTorch's database.
     pub cases: [usize; 2],
     /// The entries of the database.
@@ -212,6 +216,7 @@ pub fn summaries() -> BTreeMap<&'static str, Summary> {
     for case in CASES.iter() {
         let (data, summary) = (&case.data, all.entry(op_of(&case.data)).or_default());
         let entry = data["entry"].as_str();
+        summary.composed |= case.replayed.as_ref().is_some_and(|(family, _)| *family == "composed");
         summary.cases[usize::from(entry.is_some())] += 1;
         summary.entries.extend(entry);
         let order = usize::from(data.get("seeds").is_some()) + usize::from(data.get("weights").is_some());

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use wengert::{Element, FloatElement, GradOptions, Scope, TensorBase, grad_with, jvp};
 
 use super::call::number;
-use super::tolerance::DIFFERENT;
+use super::tolerance::{DIFFERENT, STRICT};
 use super::{Call, Family, Number, Outputs, Value, op_of};
 
 /// How one case went.
@@ -147,9 +147,7 @@ impl<'a, E: Number> Replay<'a, E> {
                 .iter()
                 .map(|&(k, x)| TensorBase::from_slice(&floats::<E>(&case["weights"][k]), x.shape()))
                 .collect();
-            if case.get("jvp").is_some() {
-                self.forward(&smooth, &leaves, &weights);
-            }
+            self.forward(&smooth, &leaves, &weights);
             self.second(&leaves, &recorded, &weights);
         }
     }
@@ -174,14 +172,15 @@ impl<'a, E: Number> Replay<'a, E> {
         self.inputs.iter().enumerate().map(again).collect()
     }
 
-    /// Compares the Jacobian-vector products.
+    /// Compares the Jacobian-vector products: each, or if the case has none, all together with the gradients.
     fn forward(
         &mut self,
         smooth: &[(usize, TensorBase<E>, TensorBase<E>)],
         leaves: &[TensorBase<E>],
         weights: &[TensorBase<E>],
     ) {
-        for &(output, ..) in smooth {
+        let (mut total, mut terms) = (0.0, 0.0);
+        for &(output, _, seed) in smooth {
             let (_, tangent) = jvp(
                 |primals: Vec<TensorBase<E>>| {
                     let inputs = self.with_leaves(&primals);
@@ -193,7 +192,34 @@ impl<'a, E: Number> Replay<'a, E> {
                 leaves.to_vec(),
                 weights.to_vec(),
             );
-            self.compare_or_zero(&format!("jvp {output}"), Some(tangent), &self.case["jvp"][output]);
+            match self.case.get("jvp") {
+                Some(expected) => self.compare_or_zero(&format!("jvp {output}"), Some(tangent), &expected[output]),
+                None => {
+                    let shares = tangent.to_vec().into_iter().zip(seed.to_vec()).map(|(t, s)| (t * s).into());
+                    shares.for_each(|share: f64| (total, terms) = (total + share, terms + share.abs()));
+                }
+            }
+        }
+        if self.case.get("jvp").is_none() {
+            self.compare_total(total, terms, weights);
+        }
+    }
+
+    /// Compares the seeds times the Jacobian times the weights, found by forward mode as sum of `terms` in absolute value, with
+    /// the same by the gradients expected.
+    fn compare_total(&mut self, total: f64, mut terms: f64, weights: &[TensorBase<E>]) {
+        let mut expected = 0.0;
+        for ((k, _), weights) in self.wanted().into_iter().zip(weights) {
+            let grads = &self.case["grads"][k];
+            let grads = if grads.is_null() { Vec::new() } else { floats::<E>(grads) };
+            let shares = grads.into_iter().zip(weights.to_vec()).map(|(g, w)| (g * w).into());
+            shares.for_each(|share: f64| (expected, terms) = (expected + share, terms + share.abs()));
+        }
+        // Both can be zero where the operation is exact; sums are not.
+        let error = error_of::<E>(total, expected, terms.max(1.0));
+        if error > self.tolerance.max(STRICT.of::<E>()) && !self.is_deliberate("jvp") {
+            let text = format!("seeds, Jacobian and weights: {total:e} by forward mode instead of {expected:e}");
+            self.found.differences.push(text);
         }
     }
 
@@ -231,6 +257,13 @@ impl<'a, E: Number> Replay<'a, E> {
         }
     }
 
+    /// Whether that comparison differs on purpose, which it notes.
+    fn is_deliberate(&mut self, what: &str) -> bool {
+        let place = DIFFERENT.iter().position(|different| different.covers(self.case, what));
+        self.found.deliberate.extend(place);
+        place.is_some()
+    }
+
     /// Reports the worst difference.
     fn compare(&mut self, what: &str, found: Option<Vec<f64>>, expected: &Json) {
         let (found, expected) = match (found, expected.is_null()) {
@@ -258,9 +291,7 @@ impl<'a, E: Number> Replay<'a, E> {
         let errors: Vec<f64> = found.iter().zip(&expected).map(|(&f, &e)| error_of::<E>(f, e, scale)).collect();
         let wrong = errors.iter().filter(|error| **error > self.tolerance).count();
         if let Some(worst) = (0..found.len()).max_by(|&i, &j| errors[i].total_cmp(&errors[j])) {
-            let deliberate = DIFFERENT.iter().position(|different| different.covers(self.case, what));
-            if let Some(deliberate) = deliberate.filter(|_| wrong > 0) {
-                self.found.deliberate.insert(deliberate);
+            if wrong > 0 && self.is_deliberate(what) {
                 return;
             }
             self.found.error = self.found.error.max(errors[worst]);

@@ -5,13 +5,20 @@ use serde_json::Value as Json;
 use super::replay::is_f32;
 
 /// The largest error that rounding explains, unless [`WIDER`] says otherwise: that of a few operations in a row.
-const STRICT: Tolerance = Tolerance { f64: 1e-12, f32: 4e-6 };
+pub const STRICT: Tolerance = Tolerance { f64: 1e-12, f32: 4e-6 };
 
 /// Largest errors, relative to the number expected, and where terms cancel also to those.
 #[derive(Clone, Copy)]
 pub struct Tolerance {
     pub f64: f64,
     pub f32: f64,
+}
+
+impl Tolerance {
+    /// That of numbers of type `E`.
+    pub fn of<E>(self) -> f64 {
+        if size_of::<E>() == 4 { self.f32 } else { self.f64 }
+    }
 }
 
 /// Operations that may be further away, and why.
@@ -25,6 +32,12 @@ pub const WIDER: &[(&str, Tolerance, &str)] = &[
         "cumprod",
         Tolerance { f32: 1e-5, ..STRICT },
         "second derivatives are sums over all pairs of factors, most of which cancel",
+    ),
+    ("hardsigmoid", Tolerance { f64: 1e-8, ..STRICT }, "PyTorch rounds a sixth to `f32` in the derivative"),
+    (
+        "normalize",
+        Tolerance { f64: 1e-11, f32: 3e-5 },
+        "second derivatives of the norm of order a half are small and sums of large terms",
     ),
 ];
 
