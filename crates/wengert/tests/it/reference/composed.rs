@@ -192,7 +192,7 @@ fn layers<E: FloatElement>(c: &Call<'_, E>) -> Option<TensorBase<E>> {
                 scores = scores.masked_fill(TensorBase::<E>::ones(shape).tril(0).eq(0.0), E::of(f64::NEG_INFINITY));
             }
             if let Some(bias) = c.tensor("attn_mask") {
-                scores = scores + bias;
+                scores += bias;
             }
             scores.softmax(-1).matmul(v)
         }
