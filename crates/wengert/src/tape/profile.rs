@@ -273,7 +273,8 @@ fn rate(work: usize, mut f: impl FnMut()) -> f64 {
 
 impl Profile {
     /// The share of what the machine can do that a row reached, 0 to 1: the time that its memory traffic, or its floating-point operations,
-    /// take at least, over the time that it took. What lies in cache can be above 1; the work of functions such as `tanh` is not counted.
+    /// take at least, over the time that it took. It is above 1 where elements are in cache or never in memory, as those between operations
+    /// that are computed together. The work of functions such as `tanh` is not counted.
     pub fn share(&self, row: &ProfileRow) -> f64 {
         self.limits.least_time(row.bytes, row.flops).as_secs_f64() / row.time.as_secs_f64().max(1e-9)
     }
@@ -320,6 +321,11 @@ fn with_prefix(number: f64) -> String {
     }
 }
 
+/// A share of the limit in per cent; what exceeds it did not come from memory.
+fn of_limit(share: f64) -> String {
+    if share > 1.0 { "cache".into() } else { format!("{:.0} %", 100.0 * share) }
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.rows.iter().map(|row| row.op.len()).max().unwrap_or(0).max("operation".len());
@@ -332,7 +338,7 @@ impl fmt::Display for Profile {
             let of_total = 100.0 * row.time.as_secs_f64() / self.total.as_secs_f64().max(1e-9);
             writeln!(
                 f,
-                "{:width$}  {:8}  {:>8}  {:>9.3} ms  {:>4.1} %  {:>8}B  {:>9}  {:>6.0} %",
+                "{:width$}  {:8}  {:>8}  {:>9.3} ms  {:>4.1} %  {:>8}B  {:>9}  {:>8}",
                 row.op,
                 row.phase,
                 row.calls,
@@ -340,7 +346,7 @@ impl fmt::Display for Profile {
                 of_total,
                 with_prefix(row.bytes as f64),
                 with_prefix(row.flops as f64),
-                100.0 * self.share(row)
+                of_limit(self.share(row))
             )?;
         }
         let inside: Duration = self.rows.iter().map(|row| row.time).sum();

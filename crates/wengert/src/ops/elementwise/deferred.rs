@@ -12,7 +12,7 @@ use smallvec::{SmallVec, smallvec};
 use wengert_kernels::reduce;
 
 use super::program::{Kernel, Program, Read};
-use super::{BLOCK, Place, Row, places_of, source_of};
+use super::{BLOCK, Place, Row, entries, places_of, source_of};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
 use crate::error::Result;
@@ -32,15 +32,13 @@ const KEPT_COST: u32 = 10;
 pub(super) fn defer(tape: &mut Tape, places: &[Place], meta: Ref<Meta>) -> Result<bool> {
     let layout = &tape.arena.get(meta).layout;
     let is_large = layout.rank() > 0 && layout.numel() > 0 && layout.numel() >= tape.defer_from();
-    let entries =
-        || places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
-    let defers = is_large && !anomaly::is_anomaly_enabled() && entries().all(|index| !tape.shows_gradient(index));
+    let defers = is_large && !anomaly::is_anomaly_enabled() && entries(places).all(|index| !tape.shows_gradient(index));
     let has_shape = |tape: &Tape, index| tape.layout(index).shape() == tape.arena.get(meta).layout.shape();
     let mut nodes = 1;
-    for index in entries().filter(|&index| tape.entry(index).is_deferred()) {
+    for index in entries(places).filter(|&index| tape.entry(index).is_deferred()) {
         nodes += if has_shape(tape, index) { cone(tape, index).len() } else { 0 };
     }
-    for index in entries() {
+    for index in entries(places) {
         if !defers || nodes > MAX_NODES || !has_shape(tape, index) {
             tape.compute(index)?;
         }

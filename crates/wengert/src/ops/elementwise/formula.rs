@@ -115,12 +115,12 @@ impl Row {
 
     /// The time that the value takes per element, an addition being 1.
     pub(super) fn cost(&self) -> u32 {
-        (self.costs)()[0].0
+        (self.costs)()[0].0.max(1)
     }
 
     /// The same of the vector-Jacobian product for operand `rule`.
     pub(crate) fn product_cost(&self, rule: usize) -> u32 {
-        (self.costs)()[rule + 1].0
+        (self.costs)()[rule + 1].0.max(1)
     }
 
     /// Whether a derivative reads the first operand.

@@ -187,6 +187,11 @@ enum Place {
     Number(f64),
 }
 
+/// The entries among operands.
+fn entries(places: &[Place]) -> impl Iterator<Item = u32> + Clone {
+    places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None })
+}
+
 /// Evaluates and records an operation.
 #[track_caller]
 pub(crate) fn record<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) -> Result<TensorBase<E>> {
@@ -290,25 +295,24 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place]) -> Resul
 
 /// The result's meta, shared with an operand of the same shape where there is one.
 fn result_meta(tape: &mut Tape, name: &str, places: &[Place]) -> Result<Ref<Meta>> {
-    let entries = || places.iter().filter_map(|&place| if let Place::Entry(i) = place { Some(i) } else { None });
     let of_shape = |tape: &Tape, shape: &[usize]| {
         let fits = |&index: &u32| {
             let layout = tape.layout(index);
             layout.is_contiguous() && layout.offset() == 0 && layout.shape() == shape
         };
-        entries().find(fits).map(|index| tape.entry(index).meta)
+        entries(places).find(fits).map(|index| tape.entry(index).meta)
     };
-    let widest = entries().max_by_key(|&index| tape.layout(index).rank()).expect("an operand that is a tensor");
+    let widest = entries(places).max_by_key(|&index| tape.layout(index).rank()).expect("an operand that is a tensor");
     let shape = tape.layout(widest).shape();
     let needs_no_broadcast = |index| matches!(tape.layout(index).shape(), dims if dims.is_empty() || dims == shape);
-    if entries().all(needs_no_broadcast)
+    if entries(places).all(needs_no_broadcast)
         && let Some(meta) = of_shape(tape, shape)
     {
         return Ok(meta);
     }
-    let first = entries().next().expect("an operand that is a tensor");
+    let first = entries(places).next().expect("an operand that is a tensor");
     let mut shape = Shape::of(tape.layout(first).shape());
-    for index in entries().skip(1) {
+    for index in entries(places).skip(1) {
         shape = broadcast(name, &shape, tape.layout(index).shape())?;
     }
     match of_shape(tape, &shape) {
@@ -323,10 +327,9 @@ fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta:
     for (read, &place) in read.iter_mut().zip(places) {
         *read = Some(place);
     }
-    let operands = places.iter().filter_map(|&place| if let Place::Entry(index) = place { Some(index) } else { None });
     let bytes = |tape: &Tape| {
         let result = tape.arena.get(meta).layout.numel() * size_of::<E>();
-        operands.map(|index| tape.bytes(index)).sum::<usize>() + result
+        entries(places).map(|index| tape.bytes(index)).sum::<usize>() + result
     };
     let _span = profile::span(Phase::Forward, || profile::whole(row.name, bytes(tape)));
     tape.evaluate_as(meta, |tape, out| {
