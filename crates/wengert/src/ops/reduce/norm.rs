@@ -175,7 +175,8 @@ impl<E: FloatElement> Derivative<E> for Norm {
 
 twins! {
     impl[E: FloatElement] TensorBase<E> {
-        /// The Euclidean norm of all elements, of rank 0: the square root of the sum of their squares. Its gradient at 0 is 0.
+        /// The Euclidean norm of all elements, of rank 0: the square root of the sum of their squares. Its gradient at 0 is 0, and its
+        /// second derivative there NaN.
         pub fn norm | try_norm(self) -> TensorBase<E> {
             self.try_norm_dims(2.0, (), false)
         }
