@@ -43,6 +43,10 @@ ulp-f32:
 properties cases="100000":
     CASES={{cases}} bash .ci/run properties
 
+# Mutation testing of ops, tape and sweep: so many mutants, or `all`
+mutants count="400":
+    COUNT={{count}} bash .ci/run mutants
+
 # The book
 book:
     mdbook build docs
