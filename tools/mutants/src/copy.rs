@@ -101,13 +101,23 @@ impl Copy {
         Ok(())
     }
 
-    /// Writes the sources with the mutants `chosen`, without those that do not compile, which are taken out of `chosen`.
-    pub fn compile(&self, chosen: &mut BTreeSet<usize>) -> io::Result<()> {
+    /// Writes the sources with the mutants `chosen`, without those that do not compile, which are taken out of `chosen`. The file
+    /// `rejected` remembers them, so that a second run writes the same text, which is not built again.
+    pub fn compile(&self, chosen: &mut BTreeSet<usize>, rejected: &Path) -> io::Result<()> {
+        let mut known = fs::read_to_string(rejected).unwrap_or_default();
+        let keys: BTreeSet<&str> = known.lines().collect();
+        self.mutants().filter(|(_, mutant)| keys.contains(mutant.key().as_str())).for_each(|(id, _)| {
+            chosen.remove(&id);
+        });
         for round in 1.. {
             self.write(chosen)?;
             let output = self.cargo(&["check", "-p", "wengert", "--lib", "--message-format=json"])?;
             let bad = self.blamed(&output.stdout);
             let bad: Vec<usize> = bad.into_iter().filter(|id| chosen.remove(id)).collect();
+            for (_, mutant) in self.mutants().filter(|(id, _)| bad.contains(id)) {
+                known += &(mutant.key() + "\n");
+            }
+            fs::write(rejected, &known)?;
             println!("check {round}: {} mutants do not compile, {} are left", bad.len(), chosen.len());
             if output.ok {
                 return Ok(());
@@ -158,18 +168,8 @@ impl Copy {
 
     /// Builds the tests and gives the executables with the folder each runs in.
     pub fn build_tests(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
-        let arguments = [
-            "test",
-            "--no-run",
-            "-p",
-            "wengert",
-            "-p",
-            "wengert-check",
-            "--lib",
-            "--test",
-            "it",
-            "--message-format=json",
-        ];
+        let arguments =
+            ["test", "--no-run", "-p", "wengert", "-p", "wengert-check", "--test", "it", "--message-format=json"];
         let output = self.cargo(&arguments)?;
         if !output.ok {
             return Err(io::Error::other("the tests of the copy do not compile"));
