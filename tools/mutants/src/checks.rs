@@ -50,6 +50,7 @@ fn code_is_changed_and_the_rest_is_not() {
         ),
         ("const A: u8 = 1 + 1; const fn f() -> u8 { 1 + 1 } #[cfg(test)] mod t { fn f() -> u8 { 1 + 1 } }", &[]),
         ("fn f(x: [u8; 2]) -> R { assert!(a < b); match x { 1 => Err(error!(Shape, \"{}\", a + b)), _ => z } }", &[]),
+        ("losses! { A { 1 }, vec![Case::new(\"b\", |x| x + 1)]; }", &["A: 1 → 0"]),
         ("impl A { fn cases() -> u8 { 1 + 1 } }", &[]),
     ];
     for (text, expected) in cases {

@@ -66,7 +66,7 @@ pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usiz
     let mut text = String::from(HEAD);
     let _ = writeln!(
         text,
-        "This run: {} of the {all} changes that are written down, those that compile of a fixed sample, against {} tests.\n",
+        "This run: {} mutants that compile, a fixed sample of the {all} changes that are written down, against {} tests.\n",
         sample.len(),
         suites.tests.len()
     );

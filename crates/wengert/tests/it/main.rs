@@ -3,6 +3,7 @@
 mod anomaly;
 mod bad_input;
 mod checkpoint;
+mod corners;
 mod custom;
 mod deferred;
 mod found;

@@ -1,0 +1,207 @@
+//! Where mutants survived (`docs/mutants.md`): corners of the engine that other tests pass through without looking.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use wengert::options::BatchNorm;
+use wengert::table::samples;
+use wengert::{
+    ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, cat, einsum, grad_with, is_grad_enabled, memory, no_grad,
+    scope,
+};
+
+use super::samples::{inputs, leaves};
+
+#[test]
+fn no_operation_is_tracked_where_gradients_are_off() {
+    for sample in samples() {
+        scope(|| {
+            let x = leaves(&sample, &inputs(&sample));
+            let before = memory::stats().entries;
+            let y = no_grad(|| (sample.run)(&x));
+            // A sample may give its operand back.
+            let is_new = memory::stats().entries > before;
+            assert!(!(is_new && y.requires_grad()), "{} ({})", sample.op, sample.case);
+        });
+    }
+}
+
+#[test]
+fn dimensions_of_length_one_stretch_in_einsum() {
+    let rows: &[(&str, [usize; 2], [usize; 2])] = &[
+        ("ij,ij->ij", [1, 3], [2, 3]),
+        ("ij,ij->ij", [2, 3], [2, 1]),
+        ("ij,ij->ji", [1, 1], [2, 3]),
+        ("ij,ij->i", [1, 3], [2, 3]),
+        ("ij,ij->j", [2, 1], [2, 3]),
+        ("ij,ij->", [2, 3], [1, 1]),
+    ];
+    for &(equation, a, b) in rows {
+        let of = |shape: [usize; 2]| {
+            let values: Vec<f64> = (1..=shape[0] * shape[1]).map(|i| i as f64).collect();
+            Tensor64::from_slice(&values, shape)
+        };
+        let (a, b) = (of(a), of(b));
+        let stretched = einsum(equation, &[a.expand([2, 3]).contiguous(), b.expand([2, 3]).contiguous()]);
+        let y = einsum(equation, &[a, b]);
+        assert_eq!((y.shape(), y.to_vec()), (stretched.shape(), stretched.to_vec()), "{equation}");
+    }
+}
+
+#[test]
+fn an_equation_without_an_output_keeps_the_dimensions_of_its_dots() {
+    let (a, b) = (
+        Tensor64::arange(0.0, 24.0, 1.0).reshape([2, 2, 2, 3]),
+        Tensor64::arange(0.0, 24.0, 1.0).reshape([2, 2, 3, 2]),
+    );
+    let y = einsum("...ij,...jk", &[a, b]);
+    assert_eq!((y.shape(), y.to_vec()), (a.matmul(b).shape(), a.matmul(b).to_vec()));
+}
+
+#[test]
+fn an_empty_tensor_fits_before_and_after_others() {
+    let (empty, x) = (Tensor::zeros(0), Tensor::new([[1.0, 2.0], [3.0, 4.0]]));
+    for parts in [&[empty, x][..], &[x, empty], &[empty, x, empty]] {
+        let y = cat(parts, 1);
+        assert_eq!((y.shape().to_vec(), y.to_vec()), (vec![2, 2], x.to_vec()));
+    }
+}
+
+#[test]
+fn a_view_that_is_older_than_a_write_has_the_gradient_of_the_write() {
+    let x = Tensor64::new([1.0, 2.0, 3.0]).requires_grad_(true);
+    let y = x * 2.0;
+    let (part, part_of_part) = (y.narrow(0, 1, 2), y.narrow(0, 1, 2).narrow(0, 1, 1));
+    y.mul_(3.0);
+    ((part * part).sum() + part_of_part.sum()).backward();
+    assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 144.0, 222.0]);
+}
+
+/// The sweep has begun to fill the leaf `w` when the hook on `h`, which was recorded before it, sweeps to `w` too.
+#[test]
+fn a_sweep_inside_of_a_hook_adds_to_what_the_outer_one_has_begun() {
+    for shape in [&[][..], &[2]] {
+        for create_graph in [false, true] {
+            let x = Tensor64::ones(shape).requires_grad_(true);
+            let h = x * 3.0;
+            let w = (Tensor64::ones(shape) * 5.0).detach().requires_grad_(true);
+            h.register_hook(move |_| {
+                let inner = (w * w).sum();
+                if create_graph {
+                    inner.backward_create_graph()
+                } else {
+                    inner.backward()
+                }
+                None
+            });
+            (h * w).sum().backward();
+            let (of_w, of_x) = (w.grad().expect("filled"), x.grad().expect("filled"));
+            assert!(of_w.to_vec().iter().all(|&g| g == 3.0 + 10.0), "{shape:?} {create_graph}: {of_w}");
+            assert!(of_x.to_vec().iter().all(|&g| g == 15.0), "{shape:?} {create_graph}: {of_x}");
+        }
+    }
+}
+
+#[test]
+fn hooks_nest_with_scopes_in_each() {
+    /// The gradient of `x³` at 2, found by a sweep whose hook does the same again.
+    fn slope(depth: u32, deepest: &Rc<Cell<u32>>) -> f64 {
+        scope(|| {
+            let x = Tensor64::scalar(2.0).requires_grad_(true);
+            let (square, deepest) = (x * x, Rc::clone(deepest));
+            square.register_hook(move |g| {
+                deepest.set(deepest.get().max(depth));
+                (depth < 4).then(|| g * (slope(depth + 1, &deepest) / 12.0))
+            });
+            (square * x).backward();
+            x.grad().expect("backward was called").item()
+        })
+    }
+    let deepest = Rc::new(Cell::new(0));
+    assert_eq!((slope(0, &deepest), deepest.get()), (12.0, 4));
+}
+
+#[test]
+fn hooks_that_panic_leave_no_memory_behind() {
+    let w = Tensor::ones(100).requires_grad_(true);
+    let step = || {
+        scope(|| {
+            let y = w * 2.0;
+            y.register_hook(|g| scope(|| panic!("of the user, with {} elements", (g * g).numel())));
+            catch_unwind(AssertUnwindSafe(|| (y * y).sum().backward())).expect_err("the hook panics");
+        });
+        memory::stats()
+    };
+    step();
+    let second = step();
+    assert_eq!((0..100).fold(second, |_, _| step()), second);
+}
+
+#[test]
+fn a_recorded_sweep_leaves_the_mode_as_it_was() {
+    let x = Tensor64::new([1.0, 2.0]).requires_grad_(true);
+    let y = (x * x * x).sum();
+    no_grad(|| {
+        let options = GradOptions { create_graph: true, allow_unused: false };
+        let first = grad_with(y, &[x], None, options).expect("y depends on x")[0].expect("on the path");
+        assert!(first.requires_grad() && !is_grad_enabled());
+    });
+    assert!(is_grad_enabled());
+}
+
+#[test]
+fn numbers_meet_the_budget_too() {
+    let w = Tensor64::scalar(1.0).requires_grad_(true);
+    memory::set_budget(Some(1 << 20));
+    // A million entries of 32 bytes.
+    let result = (0..1_000_000).try_fold(w, |x, _| x.try_mul(w));
+    assert_eq!(result.expect_err("more than the budget").kind(), ErrorKind::Memory);
+}
+
+/// The entry that showed the gradient is another one when the next sweep writes to the gradient's buffer.
+#[test]
+fn a_gradient_that_was_looked_at_in_a_scope_is_written_without_harm_to_what_came_after() {
+    let w = Tensor64::new([1.0, 2.0]).requires_grad_(true);
+    w.square().sum().backward();
+    scope(|| assert_eq!(w.grad().expect("backward was called").to_vec(), [2.0, 4.0]));
+    let x = Tensor64::new([3.0, 4.0]).requires_grad_(true);
+    let y = x.square().sum();
+    w.square().sum().backward();
+    y.backward();
+    assert_eq!(x.grad().expect("backward was called").to_vec(), [6.0, 8.0]);
+    assert_eq!(w.grad().expect("backward was called").to_vec(), [4.0, 8.0]);
+}
+
+#[test]
+fn hooks_after_accumulation_run_in_the_order_of_the_sweep() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let leaves = ["a", "b", "c", "d"].map(|name| {
+        let (x, log) = (Tensor64::new([1.0, 2.0]).requires_grad_(true), Rc::clone(&log));
+        x.register_post_accumulate_grad_hook(move |_| log.borrow_mut().push(name));
+        x
+    });
+    // Two have a gradient already when the sweep reaches all.
+    (leaves[1] * leaves[3]).sum().backward();
+    assert_eq!(log.take(), ["d", "b"]);
+    leaves.into_iter().reduce(|a, b| a * b).expect("there are four").sum().backward();
+    assert_eq!(log.take(), ["d", "c", "b", "a"]);
+}
+
+#[test]
+fn one_value_per_channel_can_not_be_normalised_by_the_batch() {
+    for (shape, fits) in [([1, 3, 1], false), ([1, 3, 2], true), ([2, 3, 1], true)] {
+        let result = Tensor::ones(shape).try_batch_norm(BatchNorm { training: true, ..BatchNorm::default() });
+        assert_eq!(result.map_err(|error| error.kind()).err(), (!fits).then_some(ErrorKind::Shape), "{shape:?}");
+    }
+}
+
+#[test]
+fn a_number_is_in_order() {
+    for descending in [false, true] {
+        // Where the order is written, other numbers were.
+        scope(|| IndexTensor::from_slice(&[7; 64], [64]));
+        let (values, order) = scope(|| Tensor::scalar(5.0).sort(0, descending));
+        assert_eq!((values.item(), order.item()), (5.0, 0));
+    }
+}
