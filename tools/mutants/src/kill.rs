@@ -24,11 +24,13 @@ pub enum Fate {
 }
 
 /// The fate of every mutant of the sample, in its order. `JOBS` run at once, 2 by default. The fates are noted in
-/// target/mutants/fates.txt as they come, and with `KEEP` those that were killed in an earlier run of the same sources stay so.
+/// target/mutants/fates.txt as they come. With `KEEP=1` those that were killed in an earlier run of the same sources stay so, with
+/// `KEEP=all` the survivors too: to write the report of a run that was stopped.
 pub fn run(sample: &[(usize, &Mutant)], suites: &Suites, folder: &Path) -> Vec<Fate> {
     let path = folder.join("fates.txt");
-    let keep = std::env::var_os("KEEP").is_some();
-    let known = if keep { read(&fs::read_to_string(&path).unwrap_or_default()) } else { HashMap::new() };
+    let kept = std::env::var("KEEP").ok();
+    let (keep, all) = (kept.is_some(), kept.as_deref() == Some("all"));
+    let known = if keep { read(&fs::read_to_string(&path).unwrap_or_default(), all) } else { HashMap::new() };
     let notes = fs::OpenOptions::new()
         .create(true)
         .append(keep)
@@ -67,12 +69,16 @@ fn word(fate: &Fate) -> String {
     }
 }
 
-/// The mutants that were killed or timed out.
-fn read(notes: &str) -> HashMap<String, Fate> {
+/// The mutants that were killed or timed out, or `all`.
+fn read(notes: &str, all: bool) -> HashMap<String, Fate> {
     let lines = notes.lines().filter_map(|line| line.split_once('\t'));
     let fates = lines.filter_map(|(word, key)| {
-        let fate =
-            if word == "timed out" { Fate::TimedOut } else { Fate::Killed(word.strip_prefix("killed by ")?.into()) };
+        let fate = match word {
+            "timed out" => Fate::TimedOut,
+            "survived" if all => Fate::Survived,
+            "unreached" if all => Fate::Unreached,
+            _ => Fate::Killed(word.strip_prefix("killed by ")?.into()),
+        };
         Some((key.to_owned(), fate))
     });
     fates.collect()
