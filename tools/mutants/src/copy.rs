@@ -58,7 +58,7 @@ impl Copy {
         let library = fs::read_to_string(from.join(CRATE).join("lib.rs"))?;
         write_if_changed(
             &copy.root.join(CRATE).join("lib.rs"),
-            &library.replace("mod anomaly;", "mod anomaly;\n#[allow(missing_docs)]\nmod mutant;"),
+            library.replace("mod anomaly;", "mod anomaly;\n#[allow(missing_docs)]\nmod mutant;"),
         )?;
         Ok(copy)
     }

@@ -24,13 +24,12 @@ pub enum Fate {
 }
 
 /// The fate of every mutant of the sample, in its order. `JOBS` run at once, 2 by default. The fates are noted in
-/// target/mutants/fates.txt as they come. With `KEEP=1` those that were killed in an earlier run of the same sources stay so, with
-/// `KEEP=all` the survivors too: to write the report of a run that was stopped.
+/// target/mutants/fates.txt as they come, and with `KEEP` those that were killed in an earlier run of the same sources stay so.
 pub fn run(sample: &[(usize, &Mutant)], suites: &Suites, folder: &Path) -> Vec<Fate> {
     let path = folder.join("fates.txt");
-    let kept = std::env::var("KEEP").ok();
-    let (keep, all) = (kept.is_some(), kept.as_deref() == Some("all"));
-    let known = if keep { read(&fs::read_to_string(&path).unwrap_or_default(), all) } else { HashMap::new() };
+    let keep = std::env::var_os("KEEP").is_some();
+    let mut known = if keep { noted(folder) } else { HashMap::new() };
+    known.retain(|_, fate| !matches!(fate, Fate::Survived | Fate::Unreached));
     let notes = fs::OpenOptions::new()
         .create(true)
         .append(keep)
@@ -69,14 +68,15 @@ fn word(fate: &Fate) -> String {
     }
 }
 
-/// The mutants that were killed or timed out, or `all`.
-fn read(notes: &str, all: bool) -> HashMap<String, Fate> {
+/// The fates that earlier runs noted, by key; the last one counts.
+pub fn noted(folder: &Path) -> HashMap<String, Fate> {
+    let notes = fs::read_to_string(folder.join("fates.txt")).unwrap_or_default();
     let lines = notes.lines().filter_map(|line| line.split_once('\t'));
     let fates = lines.filter_map(|(word, key)| {
         let fate = match word {
             "timed out" => Fate::TimedOut,
-            "survived" if all => Fate::Survived,
-            "unreached" if all => Fate::Unreached,
+            "survived" => Fate::Survived,
+            "unreached" => Fate::Unreached,
             _ => Fate::Killed(word.strip_prefix("killed by ")?.into()),
         };
         Some((key.to_owned(), fate))

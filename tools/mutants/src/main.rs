@@ -1,4 +1,5 @@
-//! Mutation testing of wengert's operations, tape and sweep: `wengert-mutants [COUNT | all]`, in the repository.
+//! Mutation testing of wengert's operations, tape and sweep: `wengert-mutants [COUNT | all | list | report]`, in the
+//! repository; `report` is of a run that was stopped.
 //!
 //! The crates are copied to target/mutants/copy with every mutant behind a switch ([`mutate`], [`copy`]), so that one build serves
 //! all. A first run of every test notes which mutants it reaches ([`tests`]); each mutant is then run against those tests alone,
@@ -31,16 +32,23 @@ fn main() -> io::Result<()> {
         order.iter().for_each(|(id, mutant)| println!("{id} {}", mutant.key()));
         return Ok(());
     }
+    let folder = from.join("target/mutants");
+    let all = copy.mutants().count();
+    if count == "report" {
+        let noted = kill::noted(&folder);
+        let known = order.iter().filter_map(|&(id, mutant)| Some(((id, mutant), noted.get(&mutant.key())?.clone())));
+        let (sample, fates): (Vec<_>, Vec<_>) = known.unzip();
+        return report::write(&from, &sample, &fates, all, tests::count_measured(&folder)?);
+    }
     let wanted = if count == "all" { order.len() } else { count.parse().map_err(io::Error::other)? };
     // About a sixth does not compile; samples of nearly the same size share a build.
     let built = (wanted + wanted / 4).next_multiple_of(600);
     let mut chosen: BTreeSet<usize> = order.iter().take(built).map(|(id, _)| *id).collect();
-    copy.compile(&mut chosen, &from.join("target/mutants/rejected.txt"))?;
+    copy.compile(&mut chosen, &folder.join("rejected.txt"))?;
     let sample: Vec<(usize, &Mutant)> = order.into_iter().filter(|(id, _)| chosen.contains(id)).take(wanted).collect();
-    let folder = from.join("target/mutants");
     let suites = tests::Suites::measure(&copy.build_tests()?, &folder)?;
     let fates = kill::run(&sample, &suites, &folder);
-    report::write(&from, &sample, &fates, copy.mutants().count(), &suites)
+    report::write(&from, &sample, &fates, all, suites.tests.len())
 }
 
 /// A number that is the same on every machine.

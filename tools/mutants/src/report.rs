@@ -7,7 +7,6 @@ use std::{fs, io};
 
 use crate::kill::Fate;
 use crate::mutate::Mutant;
-use crate::tests::Suites;
 
 /// Reasons why a change changes no result: a line each, the mutant's key and the reason, parted by a tab.
 const REASONS: &str = "tools/mutants/equivalent.txt";
@@ -34,7 +33,7 @@ impl Count {
 }
 
 /// Writes docs/mutants.md and prints the figures.
-pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usize, suites: &Suites) -> io::Result<()> {
+pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usize, tests: usize) -> io::Result<()> {
     let reasons = fs::read_to_string(from.join(REASONS))?;
     let reasons: BTreeMap<&str, &str> = reasons.lines().filter_map(|line| line.split_once('\t')).collect();
     let mut counts = BTreeMap::<String, Count>::new();
@@ -66,9 +65,8 @@ pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usiz
     let mut text = String::from(HEAD);
     let _ = writeln!(
         text,
-        "This run: {} mutants that compile, a fixed sample of the {all} changes that are written down, against {} tests.\n",
-        sample.len(),
-        suites.tests.len()
+        "This run: {} mutants that compile, a fixed sample of the {all} changes that are written down, against {tests} tests.\n",
+        sample.len()
     );
     text +=
         "| part | mutants | killed | timed out | equivalent | survived | died, of those that are not equivalent |\n";

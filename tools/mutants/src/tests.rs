@@ -161,6 +161,11 @@ impl Suites {
     }
 }
 
+/// How many tests the last run measured.
+pub fn count_measured(folder: &Path) -> io::Result<usize> {
+    Ok(fs::read_to_string(folder.join("measured.txt"))?.lines().count())
+}
+
 /// Reads what the tests print until one fails, all have ended or the time is over.
 fn watch(child: &mut Child, limit: Duration) -> Outcome {
     let stdout = child.stdout.take().expect("it is piped");
