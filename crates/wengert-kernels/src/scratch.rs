@@ -10,6 +10,16 @@ pub trait Scratch: Copy + 'static {
     fn scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
 }
 
+/// Makes room for `len` elements in all.
+///
+/// # Panics
+/// If the system has no more memory: a loop has no other way to say so, and a `Vec` would end the process.
+pub(crate) fn reserve<T>(memory: &mut Vec<T>, len: usize) {
+    let more = len - memory.len();
+    let reserved = memory.try_reserve_exact(more);
+    assert!(reserved.is_ok(), "the tape: {} bytes of scratch memory could not be allocated", more * size_of::<T>());
+}
+
 macro_rules! scratch {
     ($($t:ty)+) => { $(
         impl Scratch for $t {
@@ -19,6 +29,7 @@ macro_rules! scratch {
                 }
                 let mut memory = KEPT.take();
                 if memory.len() < len {
+                    reserve(&mut memory, len);
                     memory.resize(len, 0.0);
                 }
                 let result = f(&mut memory[..len]);

@@ -78,6 +78,33 @@ macro_rules! error {
 }
 pub(crate) use error;
 
+/// Makes room for `more` values behind those of `list`: what grows with the tape or with the elements of a tensor says so if there is no
+/// memory, where a `Vec` would end the process.
+///
+/// # Errors
+/// The system has no more memory.
+#[inline]
+pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more).map_err(|_| no_memory(more.saturating_mul(size_of::<T>())))
+}
+
+/// `len` times `value`.
+///
+/// # Errors
+/// As [`reserve`].
+pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    reserve(&mut list, len)?;
+    list.resize(len, value);
+    Ok(list)
+}
+
+/// The error for `bytes` that the system does not have.
+#[cold]
+pub(crate) fn no_memory(bytes: usize) -> Error {
+    error!(Memory, "the tape: {bytes} bytes more could not be allocated; wrap the step in `scope`")
+}
+
 /// The plain form of a fallible operation: panics with the error's text at the caller's line.
 #[track_caller]
 #[inline]

@@ -1,7 +1,9 @@
-//! From the second step on, training allocates nothing: a binary of its own, because its allocator counts.
+//! From the second step on, training allocates nothing, and what happens without memory: a binary of its own, because its allocator counts.
 
 #[path = "common/counting.rs"]
 mod counting;
+#[path = "alloc/short.rs"]
+mod short;
 
 use counting::allocations;
 use wengert::{IndexTensor, Scope, Tensor, Tensor64, memory, no_grad, scope};

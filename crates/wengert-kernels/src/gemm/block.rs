@@ -266,6 +266,7 @@ impl Scratch {
         let mut lines = SCRATCH.take();
         let count = bytes.div_ceil(size_of::<Line>());
         if lines.len() < count {
+            crate::scratch::reserve(&mut lines, count);
             lines.resize(count, Line([0; 64]));
         }
         Self(lines)

@@ -8,7 +8,7 @@ use super::many::{add, tangents_of};
 use super::rule::{attrs, saved};
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, filled};
 use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::Shape;
@@ -27,8 +27,9 @@ struct Tangents {
 }
 
 impl Tangents {
-    fn new(start: u32, end: u32, many: Option<usize>) -> Self {
-        Self { around: SmallVec::new(), start, list: vec![None; end.saturating_sub(start) as usize], many }
+    fn new(start: u32, end: u32, many: Option<usize>) -> Result<Self> {
+        let list = filled(None, end.saturating_sub(start) as usize)?;
+        Ok(Self { around: SmallVec::new(), start, list, many })
     }
 
     /// The tangent of entry `index`, or `None` if it does not depend on the primals.
@@ -124,7 +125,7 @@ impl<E: FloatElement> Forward<E> {
 
     /// The tangents of `outputs`, of which those from `start` on were recorded anew; zeros for one without.
     pub fn splice(&self, start: u32, outputs: &[TensorBase<E>]) -> Result<SmallVec<[TensorBase<E>; 4]>> {
-        let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?, None);
+        let mut inner = Tangents::new(start, tape::with(|tape| Ok(tape.len()))?, None)?;
         inner.around = self.operands.iter().zip(&self.tangents).filter_map(|(&x, &along)| Some((x, along?))).collect();
         inner.pass()?;
         let of = |y: &TensorBase<E>| match inner.get(tape::with(|tape| tape.locate(y.handle()))?) {
@@ -161,7 +162,7 @@ pub(crate) fn push(
         ends.push(tape::with(|tape| tape.locate(output))?);
     }
     let end = ends.iter().map(|&last| last + 1).max().unwrap_or(start).max(start);
-    let mut tangents = Tangents::new(start, end, many);
+    let mut tangents = Tangents::new(start, end, many)?;
     for &(input, tangent) in seeds {
         let index = tape::with(|tape| tape.check(input))?;
         if let Some(place) = tangents.list.get_mut((index - start) as usize) {

@@ -123,7 +123,7 @@ impl<E: FloatElement> TensorBase<E> {
                     tape.name(entry)
                 ));
             }
-            let id = tape.attach(index, when, run);
+            let id = tape.attach(index, when, run)?;
             Ok(Hook { owner: tape.handle(index), id })
         })
     }

@@ -21,7 +21,7 @@ use super::sweep::Adjoint;
 use super::wanted::Wanted;
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::{Result, error};
+use crate::error::{Result, error, filled};
 use crate::ops::movement::cat::try_stack;
 use crate::ops::{Op, elementwise};
 use crate::shape::{MAX_RANK, Shape};
@@ -186,7 +186,7 @@ pub(crate) fn capture_many(
         wanted.reach(tape, top);
         Ok(())
     })?;
-    let mut sweep = Sweep { count, low, wanted, adjoints: vec![None; (top - low + 1) as usize] };
+    let mut sweep = Sweep { count, low, wanted, adjoints: filled(None, (top - low + 1) as usize)? };
     for (index, seeds) in ends {
         if sweep.wanted.is_reached(index) {
             typed!(index, E => sweep.add(index, TensorBase::<E>::from_handle(seeds))?);

@@ -32,7 +32,7 @@ use super::watch::Watch;
 use crate::anomaly;
 use crate::custom;
 use crate::element::{DType, Element, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, filled, reserve};
 use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise};
 use crate::shape::{Layout, Shape};
@@ -72,6 +72,15 @@ struct Lists {
     shares: Vec<(u32, Adjoint)>,
     /// Blocks that are free again, with their type and number of elements.
     free: Vec<(DType, usize, Storage)>,
+}
+
+impl Lists {
+    /// Notes that a block is free again; without memory for the note, it is free when the sweep ends.
+    fn free(&mut self, dtype: DType, numel: usize, block: Storage) {
+        if self.free.try_reserve(1).is_ok() {
+            self.free.push((dtype, numel, block));
+        }
+    }
 }
 
 thread_local! {
@@ -134,7 +143,7 @@ impl Sweep {
             self.run(roots)?;
         }
         let Purpose::Capture(wanted) = &mut self.purpose else { return Ok(Vec::new()) };
-        let mut gradients = vec![None; wanted.len()];
+        let mut gradients = filled(None, wanted.len())?;
         tape::with(|tape| {
             for (index, place, found) in wanted.found() {
                 gradients[place] = own_gradient(tape, index, found)?;
@@ -189,6 +198,8 @@ impl Sweep {
             })?;
             end = end.max(index + 1);
             if self.lists.adjoints.len() < end as usize {
+                let more = end as usize - self.lists.adjoints.len();
+                reserve(&mut self.lists.adjoints, more)?;
                 self.lists.adjoints.resize(end as usize, Adjoint::None);
             }
             match dtype {
@@ -245,7 +256,7 @@ impl Sweep {
         drop(span);
         if let Adjoint::Block(block) = adjoint {
             let numel = tape::with(|tape| Ok(tape.layout(index).numel()))?;
-            self.lists.free.push((E::DTYPE, numel, block));
+            self.lists.free(E::DTYPE, numel, block);
         }
         Ok(())
     }
@@ -266,7 +277,7 @@ impl Sweep {
             return Ok(());
         }
         let slot = tape::with(|tape| match op {
-            Op::Leaf => Ok(Some(tape.slot_or_new(index))),
+            Op::Leaf => tape.slot_or_new(index).map(Some),
             _ => Ok(tape.slot_of(index)),
         })?;
         let Some(slot) = slot else { return Ok(()) };
@@ -277,6 +288,7 @@ impl Sweep {
             (Adjoint::Block(_), Op::Leaf) | (Adjoint::Tensor(_), _) => adjoint,
             _ => tape::with(|tape| copy_block::<E>(tape, index, adjoint, self.level))?,
         };
+        reserve(&mut self.lists.shares, 1)?;
         self.lists.shares.push((index, kept));
         Ok(())
     }
@@ -333,7 +345,7 @@ impl Sweep {
         let is_kept = operand < self.inner && matches!(self.purpose, Purpose::Accumulate);
         // Numbers are summed up outside of their slots.
         if is_kept && tape.entry(operand).op == Op::Leaf && !tape.entry(operand).is_inline() {
-            let slot = tape.slot_or_new(operand);
+            let slot = tape.slot_or_new(operand)?;
             let Slot { state, filler, .. } = *tape.slot(slot);
             // A slot that the sweep around this one fills is left to it, as is one with a gradient; and what a hook waits for
             // must be complete.
@@ -342,6 +354,7 @@ impl Sweep {
                 || self.boundary.as_ref().is_some_and(|boundary| boundary.wants(operand));
             if !is_apart && (state == Filling::Empty || (state == Filling::Partial && filler == self.level)) {
                 if state == Filling::Empty {
+                    reserve(&mut self.lists.filling, 1)?;
                     tape.slot_mut(slot).state = Filling::Partial;
                     tape.slot_mut(slot).filler = self.level;
                     self.lists.filling.push(operand);
@@ -455,7 +468,7 @@ impl Sweep {
             // In the order in which the sweep passes them.
             self.accumulated.sort_unstable_by_key(|leaf| std::cmp::Reverse(leaf.index));
             for owner in self.lists.filling.drain(..) {
-                let slot = tape.slot_or_new(owner);
+                let slot = tape.own_slot(owner);
                 tape.slot_mut(slot).state = Filling::Full;
                 tape.slot_mut(slot).recorded = None;
                 tape.stamp_slot(slot);
@@ -563,7 +576,7 @@ fn prepare<E: FloatElement>(owner: u32, share: Adjoint) -> Result<Adjoint> {
         // What a sweep around this one has begun to fill has no history.
         (None, Adjoint::Tensor(share)) => tape::with(|tape| {
             let index = tape.resolve(share)?;
-            let slot = tape.slot_or_new(owner);
+            let slot = tape.own_slot(owner);
             if tape.slot(slot).state != Filling::Partial {
                 return Ok(Adjoint::Tensor(share));
             }
@@ -583,7 +596,7 @@ fn prepare<E: FloatElement>(owner: u32, share: Adjoint) -> Result<Adjoint> {
 
 /// Adds a block to a slot's gradient, or keeps a total in its place.
 fn keep<E: FloatElement>(tape: &mut Tape, owner: u32, share: Adjoint) {
-    let slot = tape.slot_or_new(owner);
+    let slot = tape.own_slot(owner);
     let target = tape.slot(slot).storage().expect("made when the share was");
     let (state, full) = (tape.slot(slot).state, tape.slot(slot).state != Filling::Empty);
     tape.slot_mut(slot).recorded = None;

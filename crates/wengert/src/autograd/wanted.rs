@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::sweep::{Adjoint, show_block};
 use crate::element::DType;
-use crate::error::Result;
+use crate::error::{Result, filled, reserve};
 use crate::tape::{Flags, Handle, Tape};
 
 /// The entries whose gradients are wanted.
@@ -20,12 +20,13 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub fn new(tape: &mut Tape, handles: &[Handle]) -> Result<Self> {
-        let mut entries = Vec::with_capacity(handles.len());
+        let mut entries = Vec::new();
+        reserve(&mut entries, handles.len())?;
         for (place, &handle) in handles.iter().enumerate() {
             entries.push((tape.locate(handle)?, place));
         }
         entries.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(Self { entries, passed: 0, found: vec![Adjoint::None; handles.len()], reach: None })
+        Ok(Self { entries, passed: 0, found: filled(Adjoint::None, handles.len())?, reach: None })
     }
 
     /// How many gradients are asked for.

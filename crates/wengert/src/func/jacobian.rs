@@ -9,7 +9,7 @@ use super::reverse::try_grad;
 use super::transform::{Transform, check_alive, or_zeros, pull};
 use super::tree::{Leaf, Leaves, Tree, leaves, typed, with_leaves};
 use crate::element::{DType, FloatElement};
-use crate::error::{Result, error, unwrap};
+use crate::error::{Result, error, filled, unwrap};
 use crate::ops::movement::cat::try_cat;
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::{Scope, with};
@@ -324,7 +324,7 @@ impl<E: FloatElement> TensorBase<E> {
     fn unit_rows(self, first: usize, rows: Range<usize>, leading: bool) -> Result<Self> {
         let shape = self.try_shape()?;
         let numel = shape.numel();
-        let mut values = vec![E::default(); rows.len() * numel];
+        let mut values = filled(E::default(), rows.len().saturating_mul(numel))?;
         for (k, row) in rows.clone().enumerate() {
             if let Some(place) = row.checked_sub(first).filter(|&place| place < numel) {
                 values[k * numel + place] = E::of(1.0);

@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 
 use super::Tape;
 use crate::element::{DType, Element};
-use crate::error::{Result, error};
+use crate::error::{Result, error, no_memory, reserve};
 
 mod payload;
 mod values;
@@ -167,9 +167,8 @@ impl Region {
         let layout =
             layout.ok_or_else(|| error!(Memory, "the tape: a block of {bytes} bytes is larger than memory"))?;
         let size = layout.size();
-        let slab = self.bump.try_alloc_layout(layout).map_err(|_| {
-            error!(Memory, "the tape: {size} bytes more could not be allocated; wrap the step in `scope`")
-        })?;
+        reserve(&mut self.slabs.borrow_mut(), 1)?;
+        let slab = self.bump.try_alloc_layout(layout).map_err(|_| no_memory(size))?;
         if self.initialised {
             // SAFETY: `slab` is `size` writable bytes that bumpalo just gave us.
             unsafe { slab.write_bytes(0, size) };
@@ -278,12 +277,17 @@ impl Arena {
     }
 
     /// Starts a level.
-    pub fn enter(&mut self) {
-        self.depth += 1;
+    ///
+    /// # Errors
+    /// The system has no memory for another one.
+    pub fn enter(&mut self) -> Result<()> {
         let reachable = self.levels.len() - self.suspended;
-        if self.depth == reachable {
+        if self.depth + 1 == reachable {
+            reserve(&mut self.levels, 1)?;
             self.levels.insert(reachable, Level::new());
         }
+        self.depth += 1;
+        Ok(())
     }
 
     /// Ends the current level: its blocks are gone, its memory is kept for the next round.
@@ -294,8 +298,12 @@ impl Arena {
     }
 
     /// Ends the current level and keeps its blocks: the level below adopts them.
-    pub fn join(&mut self) {
+    ///
+    /// # Errors
+    /// The system has no memory to note it; nothing has changed then.
+    pub fn join(&mut self) -> Result<()> {
         assert!(self.depth > 0, "the outermost level stays");
+        reserve(&mut self.levels[self.depth - 1].adopted, 1)?;
         let fresh = match self.spare.pop() {
             Some(level) => {
                 self.aside.reserved -= level.reserved();
@@ -308,6 +316,7 @@ impl Arena {
         self.aside.reserved += level.reserved();
         self.aside.used += level.used();
         self.levels[self.depth].adopted.push(level);
+        Ok(())
     }
 
     /// Puts the `count` innermost levels out of reach, with their blocks: the level below them is the current one.
@@ -348,15 +357,29 @@ impl Arena {
     fn clear_adopted_slow(&mut self) {
         let mut adopted = std::mem::take(&mut self.levels[self.depth].adopted);
         while let Some(mut level) = adopted.pop() {
-            adopted.append(&mut level.adopted);
             self.aside.reserved -= level.reserved();
             self.aside.used -= level.used();
+            // Without memory for the lists, what would be on them is taken apart here, and goes back to the system.
+            if adopted.try_reserve(level.adopted.len()).is_ok() {
+                adopted.append(&mut level.adopted);
+            } else {
+                level.adopted.drain(..).for_each(|level| self.forget(&level));
+            }
             level.reset();
-            self.aside.reserved += level.reserved();
-            self.spare.push(level);
+            if self.spare.try_reserve(1).is_ok() {
+                self.aside.reserved += level.reserved();
+                self.spare.push(level);
+            }
         }
         // Its room is for the next round.
         self.levels[self.depth].adopted = adopted;
+    }
+
+    /// Counts an adopted level and those that it adopted no more.
+    fn forget(&mut self, level: &Level) {
+        self.aside.reserved -= level.reserved();
+        self.aside.used -= level.used();
+        level.adopted.iter().for_each(|level| self.forget(level));
     }
 
     /// Bytes in blocks, of all levels in use.

@@ -65,6 +65,14 @@ impl Tape {
         self.deferred.from
     }
 
+    /// Makes room to note one more deferred entry.
+    ///
+    /// # Errors
+    /// The system has no more memory.
+    pub fn reserve_deferred(&mut self) -> Result<()> {
+        crate::error::reserve(&mut self.deferred.entries, 1)
+    }
+
     /// Notes that entry `index`, the last one, is deferred.
     pub fn note_deferred(&mut self, index: u32) {
         if self.deferred.entries.len() >= self.deferred.sweep_at {

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::{Entry, Flags, Frame, Handle, Meta, Tape, Value, with, with_forgetting};
 use crate::element::{DType, Element};
-use crate::error::{Result, error, unwrap};
+use crate::error::{Result, error, reserve, unwrap};
 use crate::ops::Op;
 use crate::shape::Layout;
 use crate::tensor::TensorBase;
@@ -103,6 +103,7 @@ impl ScopeExit {
 
     fn moved<E: Element>(&mut self, tensor: TensorBase<E>) -> Result<TensorBase<E>> {
         let handle = tensor.handle();
+        reserve(&mut self.pending, 1)?;
         let next = self.pending.len() as u32;
         let moved = with(|tape| {
             let index = tape.resolve(handle)?;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use super::{Flags, Handle, Tape};
+use crate::error::{Result, reserve};
 use crate::ops::Op;
 
 /// When a hook runs.
@@ -36,17 +37,18 @@ pub(super) struct Hooks {
 
 impl Tape {
     /// Attaches a hook to entry `index`, which has no other way to be found than its flag; the hook's number.
-    pub fn attach(&mut self, index: u32, when: When, run: Rc<dyn Any>) -> u32 {
+    pub fn attach(&mut self, index: u32, when: When, run: Rc<dyn Any>) -> Result<u32> {
         if self.entry(index).op == Op::Leaf {
             // The flag says that a leaf has a slot.
-            self.slot_or_new(index);
+            self.slot_or_new(index)?;
         }
+        reserve(&mut self.hooks.attached, 1)?;
         self.entry_mut(index).flags.set(Flags::SLOT, true);
         let hooks = &mut self.hooks;
         hooks.next_id += 1;
         hooks.end = hooks.end.max(index + 1);
         hooks.attached.push(Attached { owner: index, id: hooks.next_id, when, run });
-        hooks.next_id
+        Ok(hooks.next_id)
     }
 
     /// Takes the hook `id` away from the tensor that `owner` names; `None` if it is gone already.

@@ -262,9 +262,12 @@ impl Tape {
 
     /// Sets the line of entry `index`, the last one or the next.
     pub fn note_line(&mut self, index: u32, line: Line) {
-        // What was recorded while lines were not noted has none.
-        self.lines.resize(index as usize, None);
-        self.lines.push(line);
+        // What was recorded while lines were not noted, or without memory for them, has none.
+        self.lines.truncate(index as usize);
+        if self.lines.try_reserve(index as usize + 1 - self.lines.len()).is_ok() {
+            self.lines.resize(index as usize, None);
+            self.lines.push(line);
+        }
     }
 
     /// The line of the user's code that recorded entry `index`, if it was noted.
@@ -309,9 +312,15 @@ impl Tape {
 
     /// Keeps a number that an operation uses as an operand.
     #[inline]
-    pub fn push_constant(&mut self, value: f64) -> u32 {
+    ///
+    /// # Errors
+    /// The system has no more memory.
+    pub fn push_constant(&mut self, value: f64) -> Result<u32> {
+        if self.constants.len() == self.constants.capacity() {
+            crate::error::reserve(&mut self.constants, 1)?;
+        }
         self.constants.push(value);
-        self.constants.len() as u32 - 1
+        Ok(self.constants.len() as u32 - 1)
     }
 
     #[inline]
@@ -374,13 +383,14 @@ impl Tape {
 
     /// Ends the scope `id`, and keeps its entries as if its parent had recorded them; what scopes inside of it recorded is
     /// forgotten. Nothing happens if it has ended already.
-    pub(crate) fn merge(&mut self, id: u32) {
+    pub(crate) fn merge(&mut self, id: u32) -> Result<()> {
         self.rewind_to(id);
         if self.scope_id() == id && self.frames.len() > 1 {
+            self.arena.join()?;
             let frame = self.frames.pop();
             self.grad_enabled = frame.grad_enabled;
-            self.arena.join();
         }
+        Ok(())
     }
 
     /// Whether `holds` is true of an operand of entry `index` that is a tensor.
@@ -418,7 +428,12 @@ impl Tape {
     }
 
     /// Starts a scope.
-    pub(crate) fn enter(&mut self, grad_enabled: bool) {
+    ///
+    /// # Errors
+    /// The system has no memory to note it.
+    pub(crate) fn enter(&mut self, grad_enabled: bool) -> Result<()> {
+        self.frames.reserve()?;
+        self.arena.enter()?;
         self.frames.push(Frame {
             id: scope::next_id(),
             entries: self.len(),
@@ -426,8 +441,8 @@ impl Tape {
             nodes: self.nodes.len(),
             grad_enabled: self.grad_enabled,
         });
-        self.arena.enter();
         self.grad_enabled = grad_enabled;
+        Ok(())
     }
 
     /// Forgets the entries that the innermost scope has recorded so far, and stays in it.

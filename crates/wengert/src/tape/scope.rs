@@ -40,6 +40,11 @@ impl Frames {
         self.innermost
     }
 
+    /// Makes room for one more.
+    pub fn reserve(&mut self) -> Result<()> {
+        crate::error::reserve(&mut self.list, 1)
+    }
+
     pub fn push(&mut self, frame: Frame) {
         self.innermost = frame.id;
         self.list.push(frame);
@@ -117,7 +122,7 @@ impl Scope {
     /// Opens a scope whose mode of recording follows from the current one.
     pub(crate) fn open(mode: impl FnOnce(bool) -> bool) -> Self {
         let id = unwrap(with(|tape| {
-            tape.enter(mode(tape.grad_enabled));
+            tape.enter(mode(tape.grad_enabled))?;
             Ok(tape.scope_id())
         }));
         Self { id, local: PhantomData }
@@ -144,10 +149,7 @@ impl Scope {
 impl Scope {
     /// Ends the scope and keeps what it recorded, as if its parent had.
     pub(crate) fn merge(self) -> Result<()> {
-        with_forgetting(|tape| {
-            tape.merge(self.id);
-            Ok(())
-        })
+        with_forgetting(|tape| tape.merge(self.id))
     }
 }
 

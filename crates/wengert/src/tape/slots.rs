@@ -5,7 +5,7 @@ use wengert_kernels::strided::pack;
 use super::arena::{Storage, lend};
 use super::{Entry, Flags, Handle, Meta, Tape, Value};
 use crate::element::FloatElement;
-use crate::error::Result;
+use crate::error::{Result, reserve};
 use crate::ops::Op;
 use crate::shape::Layout;
 
@@ -63,10 +63,14 @@ impl Tape {
     }
 
     /// The slot of entry `index`, made if it has none.
-    pub fn slot_or_new(&mut self, index: u32) -> usize {
+    ///
+    /// # Errors
+    /// The system has no more memory.
+    pub fn slot_or_new(&mut self, index: u32) -> Result<usize> {
         if let Some(slot) = self.slot_of(index) {
-            return slot;
+            return Ok(slot);
         }
+        reserve(&mut self.slots, 1)?;
         let slot = self.slots.len();
         self.slots.push(Slot {
             owner: index,
@@ -81,7 +85,12 @@ impl Tape {
         if entry.op == Op::Leaf {
             entry.b = slot as u32;
         }
-        slot
+        Ok(slot)
+    }
+
+    /// The slot of entry `index`, which has one.
+    pub fn own_slot(&self, index: u32) -> usize {
+        self.slot_of(index).expect("a slot that was made before")
     }
 
     pub fn slot(&self, slot: usize) -> &Slot {

@@ -6,7 +6,7 @@
 
 use super::arena::Storage;
 use super::{Flags, Handle, Tape};
-use crate::error::{Result, error};
+use crate::error::{Result, error, no_memory, reserve};
 
 /// The entry that holds for a replaced one, and the version of the base that it was derived from.
 #[derive(Clone, Copy)]
@@ -59,6 +59,15 @@ impl Tape {
         again.flags.set(Flags::GRAD, self.entry(source).flags.has(Flags::GRAD));
         again.flags.set(Flags::SLOT, false);
         self.push(again)
+    }
+
+    /// Makes room to note one more write, so that [`Self::stamp`] and [`Self::replace`] can't fail.
+    ///
+    /// # Errors
+    /// The system has no more memory.
+    pub fn reserve_write(&mut self) -> Result<()> {
+        reserve(&mut self.written, 1)?;
+        self.versions.try_reserve(1).map_err(|_| no_memory(size_of::<Version>()))
     }
 
     /// Makes handles of `base` mean the version `latest`.

@@ -2,7 +2,7 @@
 
 use super::TensorBase;
 use crate::element::{Element, FloatElement};
-use crate::error::{Result, error, unwrap};
+use crate::error::{Result, error, reserve, unwrap};
 use crate::random;
 use crate::shape::{IntoShape, Shape, shape_of};
 use crate::tape;
@@ -86,7 +86,14 @@ constructors! {
 
         /// A tensor of rank 1 with the iterator's elements.
         pub fn from_iter | try_from_iter(values: impl IntoIterator<Item = E>) {
-            let values: Vec<E> = values.into_iter().collect();
+            let (values, mut all) = (values.into_iter(), Vec::new());
+            // A hint may be wrong; what is there is not.
+            reserve(&mut all, values.size_hint().0)?;
+            for value in values {
+                reserve(&mut all, 1)?;
+                all.push(value);
+            }
+            let values = all;
             Self::try_from_slice(&values, [values.len()])
         }
 
@@ -94,7 +101,8 @@ constructors! {
         pub fn new | try_new(nested: impl NestedArray<E>) {
             let mut shape = Shape::default();
             nested.shape(&mut shape);
-            let mut values = Vec::with_capacity(shape.numel());
+            let mut values = Vec::new();
+            reserve(&mut values, shape.numel())?;
             nested.elements(&mut values);
             Self::try_from_slice(&values, Shape::new("new", &shape)?)
         }

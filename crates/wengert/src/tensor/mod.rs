@@ -231,7 +231,7 @@ twins! {
                          `requires_grad_(true)` on the leaves before computing it"
                     ));
                 }
-                tape.slot_or_new(index);
+                tape.slot_or_new(index)?;
                 Ok(self)
             })
         }

@@ -4,7 +4,7 @@ use wengert_kernels::strided::pack;
 
 use super::TensorBase;
 use crate::element::Element;
-use crate::error::{Result, error, twins};
+use crate::error::{Result, error, filled, reserve, twins};
 use crate::tape;
 
 twins! {
@@ -31,9 +31,12 @@ twins! {
                 let layout = tape.layout(index);
                 let data = tape.data::<E>(index);
                 if layout.is_contiguous() {
-                    return Ok(data[..layout.numel()].to_vec());
+                    let mut out = Vec::new();
+                    reserve(&mut out, layout.numel())?;
+                    out.extend_from_slice(&data[..layout.numel()]);
+                    return Ok(out);
                 }
-                let mut out = vec![E::default(); layout.numel()];
+                let mut out = filled(E::default(), layout.numel())?;
                 pack(data, layout.shape(), layout.strides(), 0, &mut out);
                 Ok(out)
             })

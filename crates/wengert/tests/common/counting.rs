@@ -1,4 +1,4 @@
-//! An allocator that counts, for the tests that say what allocates. A test that uses it is a binary of its own.
+//! An allocator that counts, and refuses on request, for the tests that say what allocates. A test that uses it is a binary of its own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,6 +10,24 @@ thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
     /// Whether to say where the next allocation comes from.
     static TRACE: Cell<bool> = const { Cell::new(false) };
+    static REFUSE: Cell<Refuse> = const { Cell::new(Refuse::Nothing) };
+}
+
+/// Which allocations of this thread fail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(dead_code, reason = "some binaries only count")]
+pub enum Refuse {
+    Nothing,
+    /// Of those that have at least so many bytes, the one after so many, and then none.
+    One {
+        after: usize,
+        least: usize,
+    },
+    /// The same, and all that follow.
+    All {
+        after: usize,
+        least: usize,
+    },
 }
 
 fn count() {
@@ -21,10 +39,32 @@ fn count() {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator.
+/// Whether an allocation of `size` bytes fails.
+fn refuses(size: usize) -> bool {
+    let next = |refuse| match refuse {
+        Refuse::One { least, .. } | Refuse::All { least, .. } if size < least => (refuse, false),
+        Refuse::Nothing => (refuse, false),
+        Refuse::One { after: 0, .. } => (Refuse::Nothing, true),
+        Refuse::One { after, least } => (Refuse::One { after: after - 1, least }, false),
+        Refuse::All { after: 0, .. } => (refuse, true),
+        Refuse::All { after, least } => (Refuse::All { after: after - 1, least }, false),
+    };
+    REFUSE
+        .try_with(|refuse| {
+            let (after, refused) = next(refuse.get());
+            refuse.set(after);
+            refused
+        })
+        .unwrap_or(false)
+}
+
+// SAFETY: every call is passed on to the system's allocator, or refused, as any may be.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        if refuses(layout.size()) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
@@ -34,6 +74,9 @@ unsafe impl GlobalAlloc for Counting {
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        if refuses(size) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         unsafe { System.realloc(ptr, layout, size) }
     }
@@ -43,10 +86,19 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Allocations of this thread while `f` runs; the first says where it comes from.
+#[allow(dead_code, reason = "used by some binaries")]
 pub fn allocations(f: impl FnOnce()) -> usize {
     let before = COUNT.get();
     TRACE.set(true);
     f();
     TRACE.set(false);
     COUNT.get() - before
+}
+
+/// Runs `f` while allocations of this thread are refused; whether the first was reached.
+#[allow(dead_code, reason = "used by some binaries")]
+pub fn refusing<R>(refuse: Refuse, f: impl FnOnce() -> R) -> (R, bool) {
+    REFUSE.set(refuse);
+    let result = f();
+    (result, matches!(REFUSE.replace(Refuse::Nothing), Refuse::Nothing | Refuse::All { after: 0, .. }))
 }

@@ -10,6 +10,7 @@ mod found;
 mod func;
 mod handles;
 mod hooks;
+mod injected;
 mod inspect;
 mod memory;
 mod networks;

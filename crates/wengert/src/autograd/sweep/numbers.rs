@@ -4,7 +4,7 @@
 
 use super::{Adjoint, Lists, Purpose, Sweep};
 use crate::element::{DType, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, reserve};
 use crate::ops::{Op, elementwise};
 use crate::tape::arena::{Storage, lend};
 use crate::tape::profile::{self, Phase};
@@ -99,13 +99,17 @@ impl Sweep {
             }
             return Ok(true);
         }
-        let slot = tape.slot_or_new(index);
+        let slot = tape.slot_or_new(index)?;
         // Made here, where the sweep can still fail.
         let storage = tape.slot_storage::<E>(slot)?;
         match tape.slot(slot).state {
             Filling::Partial => return Ok(false),
-            Filling::Full => self.lists.shares.push((index, Adjoint::Number(g))),
+            Filling::Full => {
+                reserve(&mut self.lists.shares, 1)?;
+                self.lists.shares.push((index, Adjoint::Number(g)));
+            }
             Filling::Empty => {
+                reserve(&mut self.lists.filling, 1)?;
                 lend(tape, storage, |out: &mut [E], _| out[0] = E::of(g));
                 tape.slot_mut(slot).state = Filling::Partial;
                 tape.slot_mut(slot).filler = self.level;

@@ -2,7 +2,7 @@
 
 use super::{Adjoint, Sweep, copy_block};
 use crate::element::DType;
-use crate::error::Result;
+use crate::error::{Result, reserve};
 use crate::tape::{self, Filling};
 
 impl Sweep {
@@ -11,7 +11,7 @@ impl Sweep {
     pub fn park(&mut self, index: u32) -> Result<()> {
         while let Some(&owner) = self.lists.filling.last() {
             tape::with(|tape| {
-                let slot = tape.slot_or_new(owner);
+                let slot = tape.own_slot(owner);
                 let stored = Adjoint::Block(tape.slot(slot).storage().expect("a slot that is stored into"));
                 let level = self.level;
                 let parked = match tape.entry(owner).dtype() {
@@ -22,6 +22,7 @@ impl Sweep {
                     self.lists.adjoints[owner as usize] = parked;
                     self.pending += 1;
                 } else {
+                    reserve(&mut self.lists.shares, 1)?;
                     self.lists.shares.push((owner, parked));
                 }
                 tape.slot_mut(slot).state = Filling::Empty;

@@ -96,7 +96,7 @@ impl Sweep {
         }
         self.lists.adjoints[top as usize] = Adjoint::None;
         self.pending -= 1;
-        self.lists.free.push((E::DTYPE, tape.layout(top).numel(), g));
+        self.lists.free(E::DTYPE, tape.layout(top).numel(), g);
         Ok(true)
     }
 
@@ -119,7 +119,7 @@ impl Sweep {
                 adjoint => {
                     self.pending -= 1;
                     if let Adjoint::Block(block) = adjoint {
-                        self.lists.free.push((E::DTYPE, numel, block));
+                        self.lists.free(E::DTYPE, numel, block);
                     }
                 }
             }

@@ -225,6 +225,9 @@ fn record_places<E: FloatElement>(tape: &mut Tape, op: Elementwise, places: &[Pl
             tape.arena.set_base(storage, tape.len());
         }
     }
+    if defers {
+        tape.reserve_deferred()?;
+    }
     let index = tape.push(entry)?;
     if defers {
         tape.note_deferred(index);
@@ -262,16 +265,16 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place]) -> Resul
         [Place::Entry(a)] => entry.a = a,
         [Place::Entry(a), Place::Entry(b)] => (entry.a, entry.b) = (a, b),
         [Place::Entry(a), Place::Number(b)] => {
-            (entry.a, entry.b) = (a, tape.push_constant(b));
+            (entry.a, entry.b) = (a, tape.push_constant(b)?);
             entry.flags.set(Flags::CONST_B, true);
         }
         [Place::Number(a), Place::Entry(b)] => {
-            (entry.a, entry.b) = (tape.push_constant(a), b);
+            (entry.a, entry.b) = (tape.push_constant(a)?, b);
             entry.flags.set(Flags::CONST_A, true);
         }
         [Place::Entry(a), Place::Number(b), Place::Number(c)] => {
-            (entry.a, entry.b) = (a, tape.push_constant(b));
-            tape.push_constant(c);
+            (entry.a, entry.b) = (a, tape.push_constant(b)?);
+            tape.push_constant(c)?;
             entry.flags.set(Flags::CONST_B, true);
         }
         _ => {

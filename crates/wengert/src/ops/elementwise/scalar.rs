@@ -153,10 +153,11 @@ impl<E: FloatElement> Number<E> {
 
     /// What stands for the operand in an entry, and the flag that says so if it is a number of its own.
     #[inline(always)]
-    fn place(self, tape: &mut Tape, constant: Flags) -> (u32, Flags) {
+    fn place(self, tape: &mut Tape, constant: Flags) -> Option<(u32, Flags)> {
         match self.place {
-            Place::Entry(index) => (index, Flags::default()),
-            Place::Constant(number) => (tape.push_constant(number), constant),
+            Place::Entry(index) => Some((index, Flags::default())),
+            // Without memory, the general path says so.
+            Place::Constant(number) => Some((tape.push_constant(number).ok()?, constant)),
         }
     }
 }
@@ -173,7 +174,7 @@ pub(super) fn unary<E: FloatElement>(op: Elementwise, a: TensorBase<E>) -> Optio
         let y = value(op, a.value, a.value);
         let mut flags = Flags::default();
         flags.set(Flags::GRAD, grad);
-        let (a, _) = a.place(tape, Flags::default());
+        let (a, _) = a.place(tape, Flags::default())?;
         tape.push_number(Op::Elementwise(op), flags, a, 0, y).map(TensorBase::from_handle)
     })
 }
@@ -221,7 +222,7 @@ fn push<E: FloatElement>(tape: &mut Tape, op: Elementwise, a: Number<E>, b: Numb
     }
     let mut flags = Flags::default();
     flags.set(Flags::GRAD, tape.grad_enabled & (a.grad | b.grad));
-    let (a, const_a) = a.place(tape, Flags::CONST_A);
-    let (b, const_b) = b.place(tape, Flags::CONST_B);
+    let (a, const_a) = a.place(tape, Flags::CONST_A)?;
+    let (b, const_b) = b.place(tape, Flags::CONST_B)?;
     tape.push_number(Op::Elementwise(op), flags | const_a | const_b, a, b, y).map(TensorBase::from_handle)
 }

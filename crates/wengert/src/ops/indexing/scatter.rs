@@ -10,7 +10,7 @@ use super::places::Places;
 use super::{IntoSource, Source};
 use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
-use crate::error::{Result, error, twins};
+use crate::error::{Result, error, filled, twins};
 use crate::shape::{Layout, Shape, broadcast};
 use crate::tape::Handle;
 use crate::tensor::{IndexTensor, TensorBase};
@@ -217,7 +217,7 @@ fn joint_index(op: &str, shape: &[usize], indices: &[IndexTensor]) -> Result<Ind
     for index in indices {
         common = broadcast(op, &common, &index.try_shape()?)?;
     }
-    let mut joint = vec![0; common.numel()];
+    let mut joint = filled(0, common.numel())?;
     for (dim, index) in indices.iter().enumerate() {
         let size = shape[dim] as i64;
         for (to, i) in joint.iter_mut().zip(index.stretched(&common)?.try_to_vec()?) {

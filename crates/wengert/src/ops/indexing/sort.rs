@@ -3,7 +3,7 @@
 use super::gather::gathered;
 use super::places::Places;
 use crate::element::Element;
-use crate::error::{Result, error, twins};
+use crate::error::{Result, error, reserve, twins};
 use crate::ops::reduce::around;
 use crate::shape::{Shape, wrap_dim};
 use crate::tape;
@@ -48,6 +48,8 @@ fn order<E: Element>(x: TensorBase<E>, dim: usize, k: usize, descending: bool) -
     let ordered: Shape = shape.iter().enumerate().map(|(d, &n)| if d == dim { k } else { n }).collect();
     let values = x.try_to_vec()?;
     let mut keys: Vec<u128> = Vec::new();
+    // As many as it ever holds.
+    reserve(&mut keys, if k > FEW || 4 * k > n { n } else { k })?;
     tape::with(|tape| {
         let index = tape.push_leaf(&ordered, |out: &mut [i64]| {
             for row in 0..outer * inner {

@@ -56,6 +56,7 @@ pub(crate) fn assign<E: Element>(
         let values = values::<E>(tape, to, from)?;
         let storage = tape.block(to)?;
         tape.compute_readers(storage)?;
+        tape.reserve_write()?;
         write::<E>(tape, to, storage, values);
         if let Some(version) = version {
             let base = tape.arena.base(storage);

@@ -157,7 +157,7 @@ fn scratch_is_taken_back_and_nothing_can_be_taken_behind_it() {
 #[test]
 fn slabs_become_one_at_the_end_of_a_level() {
     let mut arena = Arena::new();
-    arena.enter();
+    arena.enter().expect("memory");
     for _ in 0..100 {
         arena.alloc::<f64>(1000, 0).expect("memory").publish();
     }
@@ -165,7 +165,7 @@ fn slabs_become_one_at_the_end_of_a_level() {
     assert!(arena.levels[1].blocks.slabs.borrow().len() > 1);
     for round in 0..3 {
         arena.leave();
-        arena.enter();
+        arena.enter().expect("memory");
         for _ in 0..100 {
             arena.alloc::<f64>(1000, 0).expect("memory").publish();
         }
@@ -181,7 +181,7 @@ fn slabs_become_one_at_the_end_of_a_level() {
 #[cfg(debug_assertions)]
 fn debug_builds_notice_what_outlived_its_level() {
     let mut arena = Arena::new();
-    arena.enter();
+    arena.enter().expect("memory");
     let (block, value) = (arena.alloc::<f32>(1, 0).expect("memory").publish(), arena.put(7u32).expect("memory"));
     assert_eq!((arena.read::<f32>(block).len(), arena.get(value)), (1, &7));
     arena.leave();
@@ -192,20 +192,20 @@ fn debug_builds_notice_what_outlived_its_level() {
 #[test]
 fn an_adopted_level_lives_as_long_as_its_new_owner() {
     let mut arena = Arena::new();
-    arena.enter();
+    arena.enter().expect("memory");
     let round = |arena: &mut Arena| {
-        arena.enter();
+        arena.enter().expect("memory");
         let mut blocks = Vec::new();
         for k in 0..20u8 {
             // Levels of levels, with one slab and several.
-            arena.enter();
-            arena.enter();
+            arena.enter().expect("memory");
+            arena.enter().expect("memory");
             let mut fresh = arena.alloc::<f32>(100 << (k % 6), 0).expect("memory");
             fresh.slice().fill(f32::from(k));
             let block = fresh.publish();
-            arena.join();
+            arena.join().expect("memory");
             let list = arena.put_list(&[k; 300]).expect("memory");
-            arena.join();
+            arena.join().expect("memory");
             blocks.push((f32::from(k), block, list));
         }
         for &(k, block, list) in &blocks {
@@ -239,18 +239,18 @@ fn a_suspended_level_keeps_its_blocks() {
     let mut arena = Arena::new();
     let round = |arena: &mut Arena| {
         // A sweep of two levels, a hook with two of its own, in which a sweep has a hook in turn.
-        arena.enter();
-        arena.enter();
+        arena.enter().expect("memory");
+        arena.enter().expect("memory");
         let outer = filled(arena, 1.0);
         arena.suspend(2);
         assert!(!cfg!(debug_assertions) || panics(|| _ = arena.read::<f32>(outer)), "out of reach");
         let kept = filled(arena, 2.0);
-        arena.enter();
-        arena.enter();
+        arena.enter().expect("memory");
+        arena.enter().expect("memory");
         let inner = filled(arena, 3.0);
         arena.suspend(1);
         arena.trim();
-        arena.enter();
+        arena.enter().expect("memory");
         filled(arena, 4.0);
         arena.leave();
         arena.resume(1);
