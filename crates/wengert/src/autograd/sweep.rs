@@ -135,6 +135,8 @@ impl Sweep {
     /// the scratch entries of rules.
     fn run_in_scope(&mut self, roots: &[(Handle, Handle)]) -> Result<Vec<Option<Handle>>> {
         if self.recorded {
+            // Also inside of `no_grad`, as the derivatives were asked for.
+            let _recording = tape::Recording::start()?;
             self.run(roots)?;
         } else {
             let _adjoints = tape::NoGrad::enter();

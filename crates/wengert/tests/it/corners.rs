@@ -7,7 +7,8 @@ use std::rc::Rc;
 use wengert::options::BatchNorm;
 use wengert::table::samples;
 use wengert::{
-    EnableGrad, ErrorKind, IndexTensor, Tensor, Tensor64, cat, einsum, enable_grad, memory, no_grad, scope, try_einsum,
+    EnableGrad, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, cat, einsum, enable_grad, grad_with, memory,
+    no_grad, scope, try_einsum,
 };
 
 use super::samples::{inputs, leaves};
@@ -206,4 +207,18 @@ fn where_both_limits_are_the_value_it_takes_the_whole_gradient() {
     x.clamp(low, high).sum().backward();
     let of = |x: Tensor64| x.grad().expect("backward was called").to_vec();
     assert_eq!([of(x), of(low), of(high)], [[1.0; 2], [0.0; 2], [0.0; 2]]);
+}
+
+#[test]
+fn create_graph_records_inside_of_no_grad() {
+    let x = Tensor64::scalar(2.0).requires_grad_(true);
+    let y = x.pow(3.0);
+    let options = GradOptions { create_graph: true, ..Default::default() };
+    no_grad(|| {
+        let g = grad_with(y, &[x], None, options).unwrap()[0].expect("a path");
+        assert!(g.requires_grad());
+        assert!(!(g * 2.0).requires_grad(), "only the sweep records");
+        g.backward();
+    });
+    assert_eq!(x.grad().unwrap().item(), 12.0);
 }
