@@ -20,7 +20,7 @@ use std::ops::Range;
 use crate::Real;
 use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm};
 use crate::map::add_assign;
-use crate::parallel::{Chunks, run_parts, threads};
+use crate::parallel::{Chunks, parts_of, run_parts};
 use crate::simd::{self, Kernel};
 use crate::window::Window;
 
@@ -68,7 +68,7 @@ impl Conv {
 
     /// Runs `f` for parts of the images, each with its part of `out`, which has `size` elements per image.
     fn for_images<E: Send>(&self, size: usize, out: &mut [E], f: &(impl Fn(Range<usize>, &mut [E]) + Sync)) {
-        let parts = if self.images * self.work() < SHARED_WORK { 1 } else { threads().min(self.images) };
+        let parts = parts_of(self.images * self.work(), SHARED_WORK).min(self.images);
         run_parts(0..self.images, 1, parts, Chunks { out, size }, &|images, Chunks { out, .. }| f(images, out));
     }
 }
@@ -150,7 +150,7 @@ pub fn weight_gradient<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E
     let size = out.len();
     E::scratch(parts * size, |sums| {
         sums.fill(E::of(0.0));
-        let shared = if conv.images * conv.work() < SHARED_WORK { 1 } else { threads().min(parts) };
+        let shared = parts_of(conv.images * conv.work(), SHARED_WORK).min(parts);
         run_parts(0..parts, 1, shared, Chunks { out: sums, size }, &|own, Chunks { out, .. }| {
             for (part, sums) in own.zip(out.chunks_exact_mut(size)) {
                 let images = conv.images * part / parts..conv.images * (part + 1) / parts;

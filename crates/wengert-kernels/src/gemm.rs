@@ -21,7 +21,7 @@ use std::arch::x86_64 as x86;
 
 use product::{Product, Strided};
 
-use crate::parallel::{Chunks, join, run_parts, threads};
+use crate::parallel::{Chunks, join, parts_of, run_parts};
 use crate::scratch::Scratch;
 use crate::simd;
 
@@ -198,7 +198,7 @@ pub fn gemm_stack<'a, E: Gemm>(
         return;
     }
     let work = operands(0).0.cols.saturating_mul(c.len());
-    let parts = if work < SHARED_WORK { 1 } else { threads().min(work / (SHARED_WORK / 2)) };
+    let parts = parts_of(work, SHARED_WORK);
     let count = c.len() / size;
     let parts = if count < parts { 1 } else { parts };
     run_parts(0..count, 1, parts, Chunks { out: c, size }, &|matrices, Chunks { out, .. }| {
@@ -239,10 +239,9 @@ impl<E: Gemm> Product<E> {
         let product = if columns { self.transposed() } else { self };
         // SAFETY: the invariant is the caller's promise.
         unsafe {
-            if product.work() < SHARED_WORK || threads() == 1 {
-                E::block(&product);
-            } else {
-                product.run_in_parts(threads().min(product.work() / (SHARED_WORK / 2)));
+            match parts_of(product.work(), SHARED_WORK) {
+                1 => E::block(&product),
+                parts => product.run_in_parts(parts),
             }
         }
     }

@@ -13,6 +13,9 @@ use crate::view::View;
 
 /// Shapes of inputs; operations make others of them.
 const SHAPES: [&[usize]; 10] = [&[], &[3], &[2, 3], &[2], &[3, 1], &[1], &[3, 3], &[2, 1, 3], &[4], &[3, 2]];
+/// The same for [`Programs::large`]: several blocks of a loop over elements, rows, columns and planes enough to be shared by threads.
+const LARGE: [&[usize]; 10] =
+    [&[], &[2100], &[2, 1030], &[4], &[1500, 3], &[3, 1], &[120, 40], &[7, 1, 300], &[1030], &[1]];
 /// How often a row that does not fit is exchanged for another one.
 const TRIES: usize = 50;
 
@@ -25,13 +28,23 @@ const RARELY: usize = 12;
 /// step of their own. Values stay below 1,000. A failing program shrinks to one with fewer steps, whose values come from inputs where the
 /// failing program computed them, and with shorter numbers.
 pub fn programs(most: usize) -> Programs {
-    Programs { most: most.max(1) }
+    Programs { most: most.max(1), large: false }
 }
 
 /// The strategy of [`programs`].
 #[derive(Clone, Debug)]
 pub struct Programs {
     most: usize,
+    large: bool,
+}
+
+impl Programs {
+    /// With inputs of up to some thousand elements beside the small ones, for what depends on the number of elements, as blocks and threads do.
+    #[must_use]
+    pub fn large(mut self) -> Self {
+        self.large = true;
+        self
+    }
 }
 
 impl Strategy for Programs {
@@ -42,7 +55,7 @@ impl Strategy for Programs {
         let seed = any::<u64>().new_tree(runner)?.current();
         let random = &mut Random::new(seed);
         loop {
-            let program = draw(random, self.most);
+            let program = draw(random, self);
             if can_be_swept(&program) {
                 return Ok(ProgramTree::new(program));
             }
@@ -54,6 +67,12 @@ impl Strategy for Programs {
 fn number(random: &mut Random) -> f64 {
     // A quotient of whole numbers is the nearest number, so it is short in print.
     (random.below(400) as f64 - 200.0) / 100.0
+}
+
+/// A number from -2 to 2 that hardly any other one of thousands ties with.
+fn long_number(random: &mut Random) -> f64 {
+    let most = 1 << 30;
+    4.0 * random.below(most) as f64 / most as f64 - 2.0
 }
 
 /// Whether a program with these inputs is unlikely to lie on a kink: no two elements tie, and none is an integer or a half.
@@ -81,9 +100,10 @@ fn with_generic(inputs: &[TensorData], value: &TensorData) -> Vec<TensorData> {
     all
 }
 
-fn draw(random: &mut Random, most: usize) -> Program {
+fn draw(random: &mut Random, &Programs { most, large }: &Programs) -> Program {
+    let (shapes, number) = if large { (LARGE, long_number as fn(&mut Random) -> f64) } else { (SHAPES, number as _) };
     let input = |random: &mut Random| {
-        let shape = SHAPES[random.below(SHAPES.len())].to_vec();
+        let shape = shapes[random.below(shapes.len())].to_vec();
         let values = (0..shape.iter().product()).map(|_| number(random)).collect();
         let view = if random.below(4) == 0 { View::ALL[random.below(View::ALL.len())] } else { View::Contiguous };
         TensorData { shape, values, view }
@@ -315,7 +335,8 @@ fn without_step(program: &Program, place: usize, operand: Value) -> Option<Progr
 fn with_input(program: &Program, place: usize, value: &TensorData) -> Option<Program> {
     let own = program.inputs.len();
     let is_last = place + 1 == program.steps.len();
-    if is_last || program.steps[place].writes() {
+    // Many hundredths tie.
+    if is_last || program.steps[place].writes() || value.values.len() > 64 {
         return None;
     }
     let inputs = with_generic(&program.inputs, value);

@@ -1,17 +1,25 @@
 //! What holds for every program on the tape. `PROPTEST_CASES` sets the number of programs per property; without it they are few, and the same
 //! each time.
 
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::thread;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use wengert::func::{JacobianOptions, jacfwd_with, jacrev_with, try_jvp};
 use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope, tape};
-use wengert_check::strategy::{Program, Step, programs};
+use wengert_check::strategy::{Program, Programs, Step, programs};
 use wengert_check::{GradCheck, View};
+use wengert_kernels::parallel::{cuts, share_all};
 
 type T = Tensor64;
 
 /// Programs per property in the usual run.
 const CASES: u32 = 192;
+/// The same for programs of thousands of elements.
+const LARGE_CASES: u32 = 96;
 /// The most steps of a program.
 const STEPS: usize = 12;
 /// What rounding may do to derivatives that are computed in another order, relative to the largest.
@@ -19,19 +27,30 @@ const ROUNDING: f64 = 1e-11;
 
 /// Checks a property of many programs; the failing one shrinks, and is printed as Rust.
 fn check(property: impl Fn(&Program) -> TestCaseResult) {
+    check_of(programs(STEPS), CASES, property);
+}
+
+/// Checks a property of programs of a kind, in the usual run of so many.
+fn check_of(kind: Programs, usually: u32, property: impl Fn(&Program) -> TestCaseResult) {
     let asked = std::env::var("PROPTEST_CASES").is_ok();
     let config = Config { failure_persistence: None, max_global_rejects: 1 << 20, ..Config::default() };
     let config = match asked {
         true => config,
-        false => Config { cases: CASES, rng_seed: RngSeed::Fixed(0), ..config },
+        false => Config { cases: usually, rng_seed: RngSeed::Fixed(0), ..config },
     };
-    let result = TestRunner::new(config).run(&programs(STEPS), |program| {
+    let cases = config.cases;
+    let steps = Cell::new(0);
+    let result = TestRunner::new(config).run(&kind, |program| {
         let _scope = Scope::enter();
+        steps.set(steps.get() + program.steps.len());
         property(&program)
     });
     if let Err(failure) = result {
         panic!("{failure}");
     }
+    let (name, steps) =
+        (thread::current().name().map_or(String::new(), |name| name.replace("properties::", "")), steps.get());
+    println!("covered: property `{name}`: {cases} random programs, {steps} steps in all");
 }
 
 /// Numbers of some spread from 0.5 to 1.5, of the size of `like`.
@@ -382,4 +401,45 @@ fn a_scope_does_not_change_a_bit() {
         same("the value that left a scope", &deep.to_vec(), &value)?;
         same("the gradient of a sweep in a scope", &gradients(&inside), &gradients(&outside))
     });
+}
+
+/// Pools of one thread, of two, and of as many as make uneven parts.
+static POOLS: LazyLock<[ThreadPool; 3]> =
+    LazyLock::new(|| [1, 2, 5].map(|count| ThreadPoolBuilder::new().num_threads(count).build().expect("threads")));
+
+/// Value, gradient and tangent of the program, with its loops shared by the threads of the pool.
+fn in_pool(pool: &ThreadPool, program: &Program) -> [Vec<f64>; 3] {
+    pool.install(|| {
+        let _scope = Scope::enter();
+        let x = program.leaves();
+        let y = program.run(&x);
+        let directions: Vec<T> = x.iter().map(|&x| weights(x, 3)).collect();
+        // The sweep forward may need values that the program overwrites, with any number of threads.
+        let tangent = try_jvp(|x: Vec<T>| program.run(&x), x.clone(), directions).map_or(vec![], |(_, t)| t.to_vec());
+        [y.to_vec(), first_order(y, &x), tangent]
+    })
+}
+
+fn threads_agree(program: &Program) -> TestCaseResult {
+    let [value, gradient, tangent] = in_pool(&POOLS[0], program);
+    for pool in &POOLS[1..] {
+        let found = in_pool(pool, program);
+        let by = format!("by {} threads", pool.current_num_threads());
+        same(&format!("the value {by}"), &found[0], &value)?;
+        same(&format!("the gradient {by}"), &found[1], &gradient)?;
+        same(&format!("the tangent {by}"), &found[2], &tangent)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    // Every loop that can be cut is, however short; without debug assertions, only those of much work.
+    let before = (share_all(true), cuts());
+    check(threads_agree);
+    check_of(programs(STEPS).large(), LARGE_CASES, threads_agree);
+    share_all(before.0);
+    let cuts = cuts() - before.1;
+    println!("covered: loops that threads shared: {cuts}");
+    assert!(cuts > 1000 || !cfg!(debug_assertions), "threads had {cuts} parts to do");
 }

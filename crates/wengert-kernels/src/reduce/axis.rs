@@ -161,7 +161,7 @@ fn axis<E: Real<Mask = bool>, F: Map1<E> + Send + Sync, C: Combine<E>, A: Column
     assert_eq!(x.len(), outer * n * inner, "an operand of outer * n * inner elements");
     assert_eq!(out.len(), outer * inner, "a result of outer * inner elements");
     if outer == 1 && inner == 1 {
-        out[0] = fold_in_parts::<E, _, C>(Single(term), x, parallel::parts_of(n));
+        out[0] = fold_in_parts::<E, _, C>(Single(term), x, parallel::parts_of(n, parallel::SHARED_WORK));
         return;
     }
     let size = n * inner;
