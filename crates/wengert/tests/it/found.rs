@@ -81,3 +81,22 @@ fn the_highest_precision_prints() {
     set_print_options(PrintOptions::default());
     assert!(text.starts_with("tensor([5.000") && text.contains("0e-01"), "{} characters", text.len());
 }
+
+#[test]
+fn what_lies_outside_begins_nowhere() {
+    let x = Tensor64::new([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).requires_grad_(true);
+    for offset in [isize::MIN, isize::MIN + 1, -2, 3, isize::MAX / 2, isize::MAX] {
+        let outside = x.diagonal(offset, 0, 1);
+        assert_eq!((&outside.shape()[..], outside.to_vec()), (&[0][..], vec![]), "{offset}");
+        outside.sum().backward();
+        assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0; 6], "{offset}");
+    }
+    // Strides beyond memory, which no element is moved by: their sum, and what begins behind the only element.
+    let far = x.slice(0, 0, 1, isize::MAX as usize / 3).slice(1, 1, 2, isize::MAX as usize);
+    let diagonal = far.diagonal(0, 0, 1);
+    assert_eq!(diagonal.to_vec(), [2.0]);
+    assert_eq!((diagonal.slice(0, 1, 2, 1).numel(), far.narrow(1, 1, 0).numel()), (0, 0));
+    let cube = far.unsqueeze(0).diagonal(0, 0, 1).diagonal(0, 0, 1);
+    (cube * diagonal).sum().backward();
+    assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
+}

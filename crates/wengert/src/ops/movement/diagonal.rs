@@ -31,10 +31,11 @@ pub(crate) struct Matrix {
     extract: bool,
 }
 
-/// Where a diagonal of a matrix begins, and its length.
+/// Where a diagonal of a matrix begins, and its length; one that lies outside begins nowhere.
 fn extent([rows, columns]: [usize; 2], offset: isize) -> ([usize; 2], usize) {
     let start = [offset.min(0).unsigned_abs(), offset.max(0).unsigned_abs()];
-    (start, rows.saturating_sub(start[0]).min(columns.saturating_sub(start[1])))
+    let length = rows.saturating_sub(start[0]).min(columns.saturating_sub(start[1]));
+    (if length > 0 { start } else { [0, 0] }, length)
 }
 
 impl Operation for Diagonal {
@@ -58,7 +59,9 @@ impl View for Diagonal {
         let (start, length) = extent([lengths[a], lengths[b]], place.offset);
         let (mut shape, mut strides) = ([0; MAX_RANK], [0; MAX_RANK]);
         let kept = (0..input.rank()).filter(|&d| d != a && d != b).map(|d| (lengths[d], steps[d]));
-        for (to, (n, stride)) in kept.chain([(length, steps[a] + steps[b])]).enumerate() {
+        // As in a slice, a step beyond what strides hold leaves one element.
+        let step = steps[a].checked_add(steps[b]).filter(|&step| step <= isize::MAX as usize);
+        for (to, (n, stride)) in kept.chain([(length, step.unwrap_or(steps[b]))]).enumerate() {
             (shape[to], strides[to]) = (n, stride);
         }
         let rank = input.rank() - 1;

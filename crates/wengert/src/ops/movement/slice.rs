@@ -78,7 +78,9 @@ impl View for Slice {
             }
             to += usize::from(d != dim || !range.select);
         }
-        let offset = input.offset() + range.start * input.strides()[dim];
+        // What is empty begins nowhere: behind a single element, a stride may be beyond memory.
+        let start = if range.length > 0 { range.start } else { 0 };
+        let offset = input.offset() + start * input.strides()[dim];
         Ok(Layout::strided(&shape[..to], &strides[..to], offset))
     }
 }
