@@ -8,7 +8,7 @@ use wengert::{
 
 use crate::bytes::{Bytes, pad_mode};
 
-/// The most elements that are read.
+/// About the most elements that are looked at one by one.
 const MOST: usize = 1 << 12;
 
 pub fn run(bytes: &[u8]) {
@@ -52,7 +52,9 @@ fn check_all<E: Element>(made: Result<TensorBase<E>>, shape: &[usize], is: impl 
     let Ok(x) = made else { return };
     assert_eq!(x.shape()[..], *shape);
     if x.numel() <= 1 << 21 {
-        assert!(x.to_vec().into_iter().enumerate().all(|(i, value)| is(i, value)), "elements of {shape:?}");
+        let (values, step) = (x.to_vec(), x.numel() / MOST + 1);
+        assert_eq!(values.len(), x.numel());
+        assert!(values.iter().enumerate().step_by(step).all(|(i, &value)| is(i, value)), "elements of {shape:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Slices, selections and masks with hostile bounds, each against a computation on plain lists that looks at one element at a time.
 
-use wengert::{IndexTensor, Result, Source, Tensor64, grad_with, scope};
+use wengert::{ErrorKind, IndexTensor, Result, Source, Tensor64, grad_with, memory, scope};
 
 use crate::bytes::Bytes;
 
@@ -28,6 +28,8 @@ pub fn run(bytes: &[u8]) {
                 _ => case.mask(&mut bytes),
             }
         });
+        // What one case took, the next may need.
+        memory::trim();
     }
 }
 
@@ -134,7 +136,11 @@ impl Case {
                 let count = bytes.length();
                 let parts = if kind == 3 { self.x.try_chunk(count, dim) } else { self.x.try_split(count, dim) };
                 let Ok(parts) = parts else { return };
-                let whole = wengert::try_cat(&parts, dim).expect("parts fit each other");
+                // A dimension of nothing has as many empty parts as one asks for, which may take all memory.
+                let whole = match wengert::try_cat(&parts, dim) {
+                    Err(error) if error.kind() == ErrorKind::Memory && parts.len() > 1000 => return,
+                    whole => whole.expect("parts fit each other"),
+                };
                 assert_eq!((&whole.shape()[..], whole.to_vec()), (&self.shape[..], self.values.clone()));
             }
         }

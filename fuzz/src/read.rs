@@ -121,7 +121,8 @@ fn state(file: &[u8]) {
 
 fn print(bytes: &mut Bytes<'_>) {
     set_print_options(PrintOptions {
-        precision: bytes.dim() as u16,
+        // Each number has so many digits, so more would only take longer.
+        precision: (bytes.dim() as u16).min(1000),
         threshold: bytes.length(),
         edgeitems: bytes.length(),
         linewidth: bytes.length(),
