@@ -17,6 +17,6 @@ fn corpora_are_replayed_without_a_finding() {
             bytes += input.len();
             wengert_fuzz::run(name, &input);
         }
-        println!("fuzz corpus {name}: {} inputs, {bytes} bytes", inputs.len());
+        println!("covered: inputs that fuzzing kept for `{name}`: {} of {bytes} bytes", inputs.len());
     }
 }

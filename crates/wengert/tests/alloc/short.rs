@@ -162,6 +162,6 @@ fn every_allocation_of_a_step_may_be_refused() {
         };
         let one = count(|after| Refuse::One { after, least: LEAST });
         let all = count(|after| Refuse::All { after, least: LEAST });
-        println!("{name}: {one} allocations refused one at a time, {all} with all that follow");
+        println!("covered: allocations of `{name}` that were refused: {one} alone, {all} with all that follow");
     }
 }

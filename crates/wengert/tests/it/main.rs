@@ -23,6 +23,7 @@ mod reduce;
 mod reference;
 mod regions;
 mod robust;
+mod safety_md;
 mod samples;
 mod segments;
 mod semantics;

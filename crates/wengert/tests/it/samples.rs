@@ -1,5 +1,7 @@
 //! Every operation of the table, differentiated in reverse, forward and twice, against finite differences.
 
+use std::collections::BTreeSet;
+
 use wengert::func::{JacobianOptions, grad, hessian_with, jacfwd_with, jacrev_with};
 use wengert::table::{Sample, samples};
 use wengert::{GradOptions, Tensor64, grad_with, jvp, scope};
@@ -84,6 +86,9 @@ fn assert_close(sample: &Sample, what: &str, got: &[Vec<f64>], expected: &[Vec<f
 
 #[test]
 fn reverse_equals_differences() {
+    let all = samples();
+    let operations: BTreeSet<&str> = all.iter().map(|sample| sample.op).collect();
+    println!("covered: operations of the table: {}, {} samples, each in every mode", operations.len(), all.len());
     for sample in samples() {
         let values = inputs(&sample);
         let expected = differences(&sample, &values, |values| loss(&sample, values));

@@ -269,3 +269,21 @@ fn a_suspended_level_keeps_its_blocks() {
     assert_eq!((first.0, first.1), (0, 0));
     assert!((0..20).all(|_| round(&mut arena) == first), "levels are used again");
 }
+
+#[test]
+fn a_number_is_kept_in_place_of_a_block() {
+    fn same<E: Element>(value: E) {
+        let payload = Payload::inline(value);
+        let copy = payload;
+        assert!(payload.slice::<E>() == [value] && copy.slice::<E>() == [value]);
+    }
+    [0.0, -0.0, 1.5, f64::MAX, f64::INFINITY].into_iter().for_each(same);
+    [-2.5, f32::MIN_POSITIVE].into_iter().for_each(same);
+    [i64::MIN, -1, 0, i64::MAX].into_iter().for_each(same);
+    assert_eq!(Payload::inline(f64::NAN).slice::<f64>()[0].to_bits(), f64::NAN.to_bits());
+    // Any bits are a number, but not a mask.
+    assert_eq!(Payload::inline(-1i64).slice::<f32>()[0].to_bits(), u32::MAX);
+    assert!(panics(|| _ = Payload::inline(true)) && panics(|| _ = Payload::inline(7i64).slice::<bool>()));
+    let (_tape, storage) = tape_with_block(1);
+    assert!(Payload::block(storage).storage() == storage);
+}
