@@ -83,10 +83,11 @@ fn unpack_with<T: Copy>(
     while done < values.len() {
         let (from, stride, length) = rows.next(values.len() - done);
         let run = &values[done..done + length];
-        if stride == 0 {
-            run.iter().for_each(|&value| put(&mut data[from], value));
-        } else {
-            data[from..].iter_mut().step_by(stride).zip(run).for_each(|(to, &value)| put(to, value));
+        match stride {
+            0 => run.iter().for_each(|&value| put(&mut data[from], value)),
+            // By itself, so that it is vectorised.
+            1 => data[from..].iter_mut().zip(run).for_each(|(to, &value)| put(to, value)),
+            _ => data[from..].iter_mut().step_by(stride).zip(run).for_each(|(to, &value)| put(to, value)),
         }
         done += length;
     }

@@ -102,8 +102,8 @@ pub(crate) struct Sweep {
     accumulated: Vec<Handle>,
     /// Where a sweep over a part of the tape ends.
     boundary: Option<Boundary>,
-    /// Adjoints that are not yet passed.
-    pending: usize,
+    /// No entry below it has an adjoint.
+    lowest: u32,
     /// Where a plain sweep keeps adjoints; its caller's level lies below, scratch entries and scopes of user code above.
     level: usize,
     /// Where a recomputation that is being passed begins. What it records is none of the user's: no gradient of it is kept.
@@ -114,7 +114,7 @@ pub(crate) struct Sweep {
 impl Sweep {
     fn new(caller: u32, recorded: bool, purpose: Purpose, lists: Lists) -> Self {
         let (accumulated, boundary) = (Vec::new(), None);
-        Self { recorded, purpose, caller, accumulated, boundary, pending: 0, level: 0, inner: u32::MAX, lists }
+        Self { recorded, purpose, caller, accumulated, boundary, lowest: u32::MAX, level: 0, inner: u32::MAX, lists }
     }
 
     /// Accumulates the gradients of the leaves below `roots`, each with its seed. Gives the leaves whose hooks wait for that, to be
@@ -162,7 +162,7 @@ impl Sweep {
 
     /// Passes the entries from `start` up to `end`, last to first.
     fn run_between(&mut self, start: u32, mut end: u32) -> Result<()> {
-        while end > start && self.pending > 0 {
+        while end > start.max(self.lowest) {
             if !self.recorded && self.boundary.is_none() && !anomaly::is_on() {
                 end = tape::with(|tape| self.pass_numbers(tape, start, end))?;
                 if end == start {
@@ -180,11 +180,13 @@ impl Sweep {
             if matches!(adjoint, Adjoint::None) {
                 continue;
             }
-            self.pending -= 1;
             match tape::with(|tape| Ok(tape.entry(index).dtype()))? {
                 DType::F32 => self.pass::<f32>(index, adjoint)?,
                 _ => self.pass::<f64>(index, adjoint)?,
             }
+        }
+        if self.lowest >= start {
+            self.lowest = u32::MAX;
         }
         Ok(())
     }
@@ -375,7 +377,7 @@ impl Sweep {
                 let numel = tape.layout(operand).numel();
                 let block = self.block::<E>(tape, numel)?;
                 self.lists.adjoints[operand as usize] = Adjoint::Block(block);
-                self.pending += 1;
+                self.lowest = self.lowest.min(operand);
                 Ok((block, true))
             }
         }
@@ -411,17 +413,17 @@ impl Sweep {
 
     /// Adds `value` to the adjoint of entry `operand`.
     pub fn add<E: FloatElement>(&mut self, operand: u32, value: TensorBase<E>) -> Result<()> {
+        self.lowest = self.lowest.min(operand);
         if !self.recorded {
             return tape::with(|tape| {
                 let index = tape.resolve(value.handle())?;
                 if let (Some(&[number]), true) = (tape.entry(index).inline::<E>(), tape.entry(operand).is_inline()) {
                     let Lists { adjoints, free, .. } = &mut self.lists;
-                    self.pending += numbers::add_number(tape, adjoints, free, operand, number);
+                    numbers::add_number(tape, adjoints, free, operand, number);
                     return Ok(());
                 }
                 if let Some(number) = self.uniform::<E>(tape, operand, index) {
                     self.lists.adjoints[operand as usize] = Adjoint::Uniform(number.into());
-                    self.pending += 1;
                     return Ok(());
                 }
                 let (target, first) = self.target::<E>(tape, operand)?;
@@ -431,10 +433,7 @@ impl Sweep {
         let slot = &mut self.lists.adjoints[operand as usize];
         *slot = match *slot {
             Adjoint::Tensor(before) => Adjoint::Tensor(TensorBase::<E>::from_handle(before).try_add(value)?.handle()),
-            _ => {
-                self.pending += 1;
-                Adjoint::Tensor(value.handle())
-            }
+            _ => Adjoint::Tensor(value.handle()),
         };
         Ok(())
     }
@@ -497,7 +496,7 @@ impl Drop for Sweep {
             }
             Ok(())
         });
-        if self.pending > 0 {
+        if self.lowest < u32::MAX {
             lists.adjoints.fill(Adjoint::None);
         }
         lists.filling.clear();

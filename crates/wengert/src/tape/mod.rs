@@ -310,11 +310,22 @@ impl Tape {
         self.arena.besides = self.entries.capacity() * size_of::<Entry>();
     }
 
-    /// Keeps a number that an operation uses as an operand.
+    /// As [`Self::push_constant`]; `None` if that takes new memory.
     #[inline]
+    pub fn push_constant_quick(&mut self, value: f64) -> Option<u32> {
+        let index = self.constants.len();
+        if index == self.constants.capacity() {
+            return None;
+        }
+        self.constants.push(value);
+        Some(index as u32)
+    }
+
+    /// Keeps a number that an operation uses as an operand.
     ///
     /// # Errors
     /// The system has no more memory.
+    #[inline]
     pub fn push_constant(&mut self, value: f64) -> Result<u32> {
         if self.constants.len() == self.constants.capacity() {
             crate::error::reserve(&mut self.constants, 1)?;

@@ -79,10 +79,17 @@ impl Tape {
     /// Appends a number that is kept in its entry, if it [`Self::has_room`]; `None` if there may be something to say about it.
     #[inline]
     pub fn push_number<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
-        debug_assert!(self.has_room(), "the caller has looked");
         if trace::is_on() {
-            return self.push_number_slow(op, flags, a, b, value);
+            self.push_number_slow(op, flags, a, b, value)
+        } else {
+            self.push_number_quick(op, flags, a, b, value)
         }
+    }
+
+    /// As [`Self::push_number`], when nothing is to be said about it: the caller has looked at [`trace::is_on`].
+    #[inline]
+    pub fn push_number_quick<E: Element>(&mut self, op: Op, flags: Flags, a: u32, b: u32, value: E) -> Option<Handle> {
+        debug_assert!(self.has_room(), "the caller has looked");
         let (index, scope, meta) = (self.len(), self.scope_id(), self.rank0?);
         // No reference to the entry may be taken here: it goes to the list from registers, and half as fast from the stack.
         self.entries.push(Entry::new(scope, op, flags, Value::Inline(value), meta).on(a, b));
@@ -112,7 +119,7 @@ impl Tape {
         if !Payload::holds::<E>() || !self.has_room() || trace::is_on() {
             return None;
         }
-        self.push_number(Op::Leaf, Flags::default(), 0, 0, value)
+        self.push_number_quick(Op::Leaf, Flags::default(), 0, 0, value)
     }
 
     /// As [`Self::push_scalar`], of a float type that is known at run time.

@@ -14,7 +14,7 @@ impl Sweep {
     /// Passes the entries below `end`, down to `start`, as long as they are numbers; gives the end of those that are left, the last of
     /// which the general path passes.
     pub(super) fn pass_numbers(&mut self, tape: &mut Tape, start: u32, mut end: u32) -> Result<u32> {
-        while end > start && self.pending > 0 {
+        while end > start.max(self.lowest) {
             let top = tape.entry(end - 1);
             let (dtype, is_leaf) = (top.dtype(), top.op == Op::Leaf);
             match (self.lists.adjoints[end as usize - 1], dtype) {
@@ -29,7 +29,6 @@ impl Sweep {
                     }
                     end -= 1;
                     self.lists.adjoints[end as usize] = Adjoint::None;
-                    self.pending -= 1;
                 }
                 (Adjoint::Number(_), _) => {
                     let before = end;
@@ -58,29 +57,30 @@ impl Sweep {
         let Lists { adjoints, free, .. } = &mut self.lists;
         // Slices of one length, so that an operand's place is checked once for both.
         let (numbers, adjoints) = (tape.numbers(end), &mut adjoints[..end as usize]);
-        let mut pending = self.pending;
+        let mut lowest = self.lowest;
         while end > start {
             let index = end - 1;
             match adjoints[index as usize] {
-                Adjoint::None if pending == 0 => break,
+                Adjoint::None if index < lowest => break,
                 Adjoint::None => {}
                 Adjoint::Number(g) => {
                     let entry = &numbers.entries[index as usize];
                     let Some([of_a, of_b]) = elementwise::scalar_products(&numbers, entry, E::of(g)) else { break };
                     if of_a.need {
-                        pending += add_number(tape, adjoints, free, entry.a, of_a.value);
+                        lowest = lowest.min(entry.a);
+                        add_number(tape, adjoints, free, entry.a, of_a.value);
                     }
                     if of_b.need {
-                        pending += add_number(tape, adjoints, free, entry.b, of_b.value);
+                        lowest = lowest.min(entry.b);
+                        add_number(tape, adjoints, free, entry.b, of_b.value);
                     }
                     adjoints[index as usize] = Adjoint::None;
-                    pending -= 1;
                 }
                 _ => break,
             }
             end = index;
         }
-        self.pending = pending;
+        self.lowest = lowest;
         end
     }
 
@@ -120,7 +120,7 @@ impl Sweep {
     }
 }
 
-/// Adds a number to the adjoint of an entry that is one; gives how many adjoints there are more.
+/// Adds a number to the adjoint of an entry that is one.
 #[inline(always)]
 pub(super) fn add_number<E: FloatElement>(
     tape: &Tape,
@@ -128,17 +128,13 @@ pub(super) fn add_number<E: FloatElement>(
     free: &mut Vec<(DType, usize, Storage)>,
     operand: u32,
     value: E,
-) -> usize {
+) {
     let adjoint = &mut adjoints[operand as usize];
     match adjoint {
         Adjoint::Number(before) => *before = (E::of(*before) + value).into(),
         Adjoint::Block(block) => *adjoint = Adjoint::Number((absorb_slow::<E>(tape, free, *block) + value).into()),
-        _ => {
-            *adjoint = Adjoint::Number(value.into());
-            return 1;
-        }
+        _ => *adjoint = Adjoint::Number(value.into()),
     }
-    0
 }
 
 /// The number in a block, which is free again.

@@ -20,7 +20,7 @@ impl Sweep {
                 };
                 if owner < index {
                     self.lists.adjoints[owner as usize] = parked;
-                    self.pending += 1;
+                    self.lowest = self.lowest.min(owner);
                 } else {
                     reserve(&mut self.lists.shares, 1)?;
                     self.lists.shares.push((owner, parked));

@@ -95,7 +95,6 @@ impl Sweep {
             elementwise::sweep::<E>(tape, top, op, product, g, target, first)?;
         }
         self.lists.adjoints[top as usize] = Adjoint::None;
-        self.pending -= 1;
         self.lists.free(E::DTYPE, tape.layout(top).numel(), g);
         Ok(true)
     }
@@ -114,14 +113,9 @@ impl Sweep {
         let numel = tape.layout(top).numel();
         lend_many(tape, &outputs, |outputs, tape| region.program::<E>(tape).run(numel, outputs));
         for node in &region.nodes {
-            match std::mem::replace(&mut self.lists.adjoints[node.index as usize], Adjoint::None) {
-                Adjoint::None => {}
-                adjoint => {
-                    self.pending -= 1;
-                    if let Adjoint::Block(block) = adjoint {
-                        self.lists.free(E::DTYPE, numel, block);
-                    }
-                }
+            let adjoint = std::mem::replace(&mut self.lists.adjoints[node.index as usize], Adjoint::None);
+            if let Adjoint::Block(block) = adjoint {
+                self.lists.free(E::DTYPE, numel, block);
             }
         }
         Ok(true)

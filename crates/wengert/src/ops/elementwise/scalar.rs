@@ -9,7 +9,7 @@ use super::rows::formulas;
 use super::{Elementwise, IntoOperand, Operand};
 use crate::element::FloatElement;
 use crate::ops::Op;
-use crate::tape::{self, Entry, Flags, Numbers, Tape};
+use crate::tape::{self, Entry, Flags, Handle, Numbers, Tape};
 use crate::tensor::TensorBase;
 
 /// Stamps the choice of the inlined instance: rows of one and of two operands whose value and products are basic operations,
@@ -47,29 +47,17 @@ macro_rules! basic {
             if !entry.is_number::<E>() | entry.flags.has(Flags::LIST | Flags::SLOT) {
                 return None;
             }
-            let (a, need_a) = numbers.operand(entry.a, entry.flags.has(Flags::CONST_A))?;
-            let y = entry.number::<E>();
+            // Each row by itself: one jump leads to all that it does.
             match op {
-                $(Elementwise::$binary)|+ => {
+                $(Elementwise::$binary => {
+                    let (a, need_a) = numbers.operand(entry.a, entry.flags.has(Flags::CONST_A))?;
                     let (b, need_b) = numbers.operand(entry.b, entry.flags.has(Flags::CONST_B))?;
-                    let vals = Vals { g, a, b, c: a, y };
-                    let (of_a, of_b) = match op {
-                        $(Elementwise::$binary => {
-                            (formulas::$binary::vjp::<0, E>(vals), formulas::$binary::vjp::<1, E>(vals))
-                        })+
-                        _ => unreachable!("a row of two operands"),
-                    };
+                    let vals = Vals { g, a, b, c: a, y: entry.number() };
+                    let (of_a, of_b) = (formulas::$binary::vjp::<0, E>(vals), formulas::$binary::vjp::<1, E>(vals));
                     Some([Product { value: of_a, need: need_a }, Product { value: of_b, need: need_b }])
-                }
-                $(Elementwise::$unary)|+ $(| Elementwise::$product)+ => {
-                    let vals = Vals { g, a, b: a, c: a, y };
-                    let value = match op {
-                        $(Elementwise::$unary => formulas::$unary::vjp::<0, E>(vals),)+
-                        $(Elementwise::$product => formulas::$product::vjp::<0, E>(vals),)+
-                        _ => unreachable!("a row of one operand"),
-                    };
-                    Some([Product { value, need: need_a }, Product { value, need: false }])
-                }
+                })+
+                $(Elementwise::$unary => unary_product::<formulas::$unary, E>(numbers, entry, g),)+
+                $(Elementwise::$product => unary_product::<formulas::$product, E>(numbers, entry, g),)+
                 _ => products_by_kernel(numbers, entry, op, g),
             }
         }
@@ -79,6 +67,13 @@ basic! {
     unary Neg Square Reciprocal Sqrt Abs;
     binary Add Sub Mul Div;
     products Exp Ln Log1p Tanh Sigmoid Atan;
+}
+
+#[inline(always)]
+fn unary_product<F: Formula, E: FloatElement>(numbers: &Numbers<'_>, entry: &Entry, g: E) -> Option<[Product<E>; 2]> {
+    let (a, need) = numbers.operand(entry.a, false)?;
+    let value = F::vjp::<0, E>(Vals { g, a, b: a, c: a, y: entry.number() });
+    Some([Product { value, need }, Product { value, need: false }])
 }
 
 /// What a sweep adds to an operand's adjoint, if that needs a gradient.
@@ -151,13 +146,13 @@ impl<E: FloatElement> Number<E> {
         }
     }
 
-    /// What stands for the operand in an entry, and the flag that says so if it is a number of its own.
+    /// What stands for the operand in an entry, and the flag that says so if it is a number of its own; `None` if that takes new
+    /// memory.
     #[inline(always)]
     fn place(self, tape: &mut Tape, constant: Flags) -> Option<(u32, Flags)> {
         match self.place {
             Place::Entry(index) => Some((index, Flags::default())),
-            // Without memory, the general path says so.
-            Place::Constant(number) => Some((tape.push_constant(number).ok()?, constant)),
+            Place::Constant(number) => Some((tape.push_constant_quick(number)?, constant)),
         }
     }
 }
@@ -193,11 +188,12 @@ where
         if grad && !is_basic(op) && !(op.row().differentiable(0) && op.row().differentiable(1)) {
             return None;
         }
-        push(tape, op, a, b, value(op, a.value, b.value))
+        push(tape, op, a, b, value(op, a.value, b.value), Tape::push_number)
     })
 }
 
-/// As [`binary`], of the row `F`; an instance of its own if operators are worth one.
+/// As [`binary`], of the row `F`, when no lines are noted; an instance of its own if operators are worth one. It calls nothing but
+/// what is inlined, so that it keeps no registers of its caller's.
 #[inline(always)]
 pub(super) fn binary_of<F, E, A, B>(a: A, b: B) -> Option<TensorBase<E>>
 where
@@ -211,12 +207,20 @@ where
     }
     tape::with_free(move |tape| {
         let (a, b) = (Number::of(tape, a.operand())?, Number::of(tape, b.operand())?);
-        push(tape, F::OP, a, b, F::value(Vals { g: a.value, a: a.value, b: b.value, c: a.value, y: a.value }))
+        let y = F::value(Vals { g: a.value, a: a.value, b: b.value, c: a.value, y: a.value });
+        push(tape, F::OP, a, b, y, Tape::push_number_quick)
     })
 }
 
 #[inline(always)]
-fn push<E: FloatElement>(tape: &mut Tape, op: Elementwise, a: Number<E>, b: Number<E>, y: E) -> Option<TensorBase<E>> {
+fn push<E: FloatElement>(
+    tape: &mut Tape,
+    op: Elementwise,
+    a: Number<E>,
+    b: Number<E>,
+    y: E,
+    append: impl FnOnce(&mut Tape, Op, Flags, u32, u32, E) -> Option<Handle>,
+) -> Option<TensorBase<E>> {
     if !tape.has_room() {
         return None;
     }
@@ -224,5 +228,5 @@ fn push<E: FloatElement>(tape: &mut Tape, op: Elementwise, a: Number<E>, b: Numb
     flags.set(Flags::GRAD, tape.grad_enabled & (a.grad | b.grad));
     let (a, const_a) = a.place(tape, Flags::CONST_A)?;
     let (b, const_b) = b.place(tape, Flags::CONST_B)?;
-    tape.push_number(Op::Elementwise(op), flags | const_a | const_b, a, b, y).map(TensorBase::from_handle)
+    append(tape, Op::Elementwise(op), flags | const_a | const_b, a, b, y).map(TensorBase::from_handle)
 }
