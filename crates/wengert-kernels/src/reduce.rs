@@ -18,7 +18,7 @@
 //! `[outer, n, inner]` and reduce `n`.
 
 mod arg;
-mod axis;
+pub(crate) mod axis;
 mod count;
 mod scan;
 mod twice;
@@ -31,10 +31,10 @@ use crate::parallel;
 use crate::simd::{self, Kernel};
 
 pub use arg::{argmax, argmax_axis, argmin, argmin_axis};
-pub use axis::{max_axis, max_axis_of, min_axis, min_axis_of, prod_axis, sum_axis, sum_axis_of};
+pub use axis::{max_axis, min_axis, prod_axis, sum_axis, sum_axis_of};
 pub use count::count_nonzero_axis;
 pub use scan::{cumprod_axis, cumsum_axis, recur_axis};
-pub use twice::{logsumexp_axis, var_axis};
+pub use twice::var_axis;
 
 /// Elements whose partial result is one leaf of the [`Tree`].
 pub const BLOCK: usize = 1024;
@@ -161,12 +161,6 @@ pub fn dot<E: Real<Mask = bool>>(x: &[E], y: &[E]) -> E {
     fold::<_, _, Sum>(Product, x, y)
 }
 
-/// `Σ e^(x - shift)`, the denominator of a softmax whose maximum is `shift`.
-#[inline]
-pub fn sum_exp<E: Real<Mask = bool>>(x: &[E], shift: E) -> E {
-    fold::<_, _, Sum>(Single(ExpMinus(shift)), x, x)
-}
-
 /// `Π x`, 1 for an empty slice.
 #[inline]
 pub fn prod<E: Real<Mask = bool>>(x: &[E]) -> E {
@@ -225,20 +219,9 @@ impl<E: Real> Map2<E> for Product {
     }
 }
 
-/// The term `e^(a - shift)`.
-#[derive(Clone, Copy)]
-struct ExpMinus<E>(E);
-
-impl<E: Real> Map1<E> for ExpMinus<E> {
-    #[inline(always)]
-    fn at(self, a: E) -> E {
-        (a - self.0).exp()
-    }
-}
-
 /// Combines `term(x[i], y[i])` over all `i`; a term of one operand gets it twice.
 #[inline]
-fn fold<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
+pub(crate) fn fold<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]) -> E {
     simd::run(Fold { term, x, y, op: PhantomData::<C> })
 }
 
@@ -356,7 +339,6 @@ mod tests {
             check("f32 sum", n, sum(&single).into(), naive(&|i| x[i]), 1e-4);
             check("sum_squares", n, sum_squares(&x), naive(&|i| x[i] * x[i]), 1e-11);
             check("dot", n, dot(&x, &y), naive(&|i| x[i] * y[i]), 1e-11);
-            check("sum_exp", n, sum_exp(&x, 0.5), naive(&|i| (x[i] - 0.5).exp()), 1e-10);
             check("max", n, max(&x), x.iter().copied().fold(f64::NEG_INFINITY, f64::max), 0.0);
             check("min", n, min(&x), x.iter().copied().fold(f64::INFINITY, f64::min), 0.0);
             let factors: Vec<f64> = x.iter().map(|x| 1.0 + x / 8.0).collect();

@@ -49,21 +49,7 @@ pub fn prod_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], o
 /// As [`sum_axis`].
 #[inline]
 pub fn max_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    max_axis_of(First, x, [outer, n, inner], out);
-}
-
-/// `out[o, j] = max_k term(x[o, k, j])`, NaN if one of them is.
-///
-/// # Panics
-/// As [`sum_axis`].
-#[inline]
-pub fn max_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
-    term: F,
-    x: &[E],
-    [outer, n, inner]: [usize; 3],
-    out: &mut [E],
-) {
-    axis::<E, F, Max, Plain<E, Max>>(term, x, [outer, n, inner], out);
+    axis::<E, First, Max, Plain<E, Max>>(First, x, [outer, n, inner], out);
 }
 
 /// `out[o, j] = min_k x[o, k, j]`, NaN if one of them is.
@@ -72,25 +58,11 @@ pub fn max_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
 /// As [`sum_axis`].
 #[inline]
 pub fn min_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], out: &mut [E]) {
-    min_axis_of(First, x, [outer, n, inner], out);
-}
-
-/// `out[o, j] = min_k term(x[o, k, j])`, NaN if one of them is.
-///
-/// # Panics
-/// As [`sum_axis`].
-#[inline]
-pub fn min_axis_of<E: Real<Mask = bool>, F: Map1<E> + Send + Sync>(
-    term: F,
-    x: &[E],
-    [outer, n, inner]: [usize; 3],
-    out: &mut [E],
-) {
-    axis::<E, F, Min, Plain<E, Min>>(term, x, [outer, n, inner], out);
+    axis::<E, First, Min, Plain<E, Min>>(First, x, [outer, n, inner], out);
 }
 
 /// The running result of one column.
-pub(super) trait Column<E>: Copy {
+pub(crate) trait Column<E>: Copy {
     fn new() -> Self;
     fn add(&mut self, term: E);
     fn result(self) -> E;
@@ -120,7 +92,7 @@ impl<E: Copy, C: Combine<E>> Column<E> for Plain<E, C> {
 
 /// A sum and the rounding errors it made (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005, algorithm 4.4).
 #[derive(Clone, Copy)]
-pub(super) struct Compensated<E> {
+pub(crate) struct Compensated<E> {
     sum: E,
     error: E,
 }
@@ -231,14 +203,14 @@ fn fold_columns<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>>(term: F, x: &[
 
 /// The results of the first columns.
 #[inline(always)]
-pub(super) fn write_results<E: Copy, A: Column<E>>(running: &[A], out: &mut [E]) {
+pub(crate) fn write_results<E: Copy, A: Column<E>>(running: &[A], out: &mut [E]) {
     for (out, column) in out.iter_mut().zip(running) {
         *out = column.result();
     }
 }
 
 /// Columns that are folded together: their running results fit into L1.
-pub(super) const STRIP: usize = 256;
+pub(crate) const STRIP: usize = 256;
 
 /// Columns that short rows are laid out to.
 const WIDE: usize = 64;

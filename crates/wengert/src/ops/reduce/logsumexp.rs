@@ -32,7 +32,7 @@ impl<E: FloatElement> Compute<E> for Logsumexp {
     }
 
     fn forward(inputs: &[Input<'_>], over: &Over, out: &mut [E]) {
-        wengert_kernels::reduce::logsumexp_axis(inputs[0].slice(), over.around(inputs[0].layout.shape()), out);
+        wengert_kernels::softmax::logsumexp_axis(inputs[0].slice(), over.around(inputs[0].layout.shape()), out);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Vector norms.
 
 use wengert_kernels::Real;
-use wengert_kernels::map::Map1;
-use wengert_kernels::reduce::{max_axis_of, min_axis_of, sum_axis_of};
+use wengert_kernels::map::{Map1, map1};
+use wengert_kernels::parallel;
+use wengert_kernels::reduce::{max_axis, min_axis, sum_axis, sum_axis_of};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, compute_leaf, record};
 use super::extreme::shares;
@@ -97,20 +98,32 @@ impl<E: FloatElement> Compute<E> for Norm {
     fn forward(inputs: &[Input<'_>], order: &Order, out: &mut [E]) {
         let (x, around) = (inputs[0].slice::<E>(), order.over.around(inputs[0].layout.shape()));
         match order.p {
-            0.0 => sum_axis_of(Nonzero, x, around, out),
+            0.0 => with_terms(Nonzero, 1, x, |terms| sum_axis(terms, around, out)),
             1.0 => sum_axis_of(Magnitude, x, around, out),
             2.0 => {
                 sum_axis_of(Square, x, around, out);
                 out.iter_mut().for_each(|out| *out = Real::sqrt(*out));
             }
-            f64::INFINITY => max_axis_of(Magnitude, x, around, out),
-            f64::NEG_INFINITY => min_axis_of(Magnitude, x, around, out),
+            f64::INFINITY => with_terms(Magnitude, 1, x, |terms| max_axis(terms, around, out)),
+            f64::NEG_INFINITY => with_terms(Magnitude, 1, x, |terms| min_axis(terms, around, out)),
             p => {
-                sum_axis_of(Power(E::of(p)), x, around, out);
+                with_terms(Power(E::of(p)), POWER_COST, x, |terms| sum_axis(terms, around, out));
                 out.iter_mut().for_each(|out| *out = Real::pow(*out, E::of(1.0 / p)));
             }
         }
     }
+}
+
+/// What a power costs, in additions.
+const POWER_COST: usize = 60;
+
+/// Runs `reduce` on the terms of `x`, in memory of their own: a loop for each pair of a term and a reduction would be much code for
+/// norms that are rare.
+fn with_terms<E: FloatElement>(term: impl Map1<E> + Sync, cost: usize, x: &[E], reduce: impl FnOnce(&[E])) {
+    E::scratch(x.len(), |terms| {
+        parallel::in_parts(x.len(), cost, 1, &mut *terms, |range, terms| map1(term, &x[range], terms));
+        reduce(terms);
+    });
 }
 
 /// -1, 0 or 1; 0 for NaN, as PyTorch has it in the derivatives of norms.
