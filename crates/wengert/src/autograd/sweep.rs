@@ -15,17 +15,19 @@
 //! failure; one that was full gets its share when the sweep has succeeded.
 
 mod boundary;
+mod lists;
 mod numbers;
 mod park;
 mod region;
 mod splice;
 
-use std::cell::Cell;
-
 use wengert_kernels::map;
 use wengert_kernels::strided::pack;
 
 use self::boundary::Boundary;
+pub(super) use self::lists::Adjoint;
+pub(crate) use self::lists::trim;
+use self::lists::{LISTS, Lists};
 use super::Backward;
 use super::wanted::{Wanted, own_gradient};
 use super::watch::Watch;
@@ -41,55 +43,12 @@ use crate::tape::profile::{self, Phase, Work};
 use crate::tape::{self, Entry, Filling, Flags, Handle, Meta, Scope, Slot, Tape, Value, When};
 use crate::tensor::TensorBase;
 
-/// The adjoint of one entry.
-#[derive(Clone, Copy)]
-pub(super) enum Adjoint {
-    None,
-    /// Of an entry of rank 0, in the precision of the entry's type.
-    Number(f64),
-    /// The same number for every element, in a plain sweep.
-    Uniform(f64),
-    Block(Storage),
-    Tensor(Handle),
-}
-
 /// Which gradients a sweep is for.
 enum Purpose {
     /// All leaves that it reaches, into their slots.
     Accumulate,
     /// These entries.
     Capture(Wanted),
-}
-
-/// The lists of a sweep. Each thread keeps them for its next one, so that in a steady state nothing is allocated.
-#[derive(Default)]
-struct Lists {
-    /// By entry; all `None` between sweeps.
-    adjoints: Vec<Adjoint>,
-    /// Owners of the slots that this sweep stores into. (Slots move when others are forgotten, as after code of the user's.)
-    filling: Vec<u32>,
-    /// What is added to other slots at the end, with their owners.
-    shares: Vec<(u32, Adjoint)>,
-    /// Blocks that are free again, with their type and number of elements.
-    free: Vec<(DType, usize, Storage)>,
-}
-
-impl Lists {
-    /// Notes that a block is free again; without memory for the note, it is free when the sweep ends.
-    fn free(&mut self, dtype: DType, numel: usize, block: Storage) {
-        if self.free.try_reserve(1).is_ok() {
-            self.free.push((dtype, numel, block));
-        }
-    }
-}
-
-thread_local! {
-    static LISTS: Cell<Lists> = Cell::default();
-}
-
-/// Gives the memory that sweeps keep back to the system.
-pub(crate) fn trim() {
-    LISTS.take();
 }
 
 /// A sweep under way.
