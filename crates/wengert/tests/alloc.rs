@@ -5,7 +5,7 @@ mod counting;
 #[path = "alloc/short.rs"]
 mod short;
 
-use counting::allocations;
+use counting::{allocations, live};
 use wengert::{IndexTensor, Scope, Tensor, Tensor64, memory, no_grad, scope};
 use wengert_optim::Adam;
 
@@ -21,6 +21,21 @@ fn check(mut step: impl FnMut()) {
 #[test]
 fn the_allocator_counts() {
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![1]))), 1);
+}
+
+#[test]
+fn trim_gives_back_what_the_tape_and_its_sweeps_keep() {
+    memory::trim();
+    let before = live();
+    scope(|| {
+        let w = Tensor64::scalar(1.0).requires_grad_(true);
+        (0..100_000).fold(w, |x, _| x * w).backward();
+    });
+    let kept = live() - before;
+    assert!(kept > 100_000 * 32, "{kept} bytes are kept for the next step");
+    memory::trim();
+    let left = live() - before;
+    assert!(left < 100_000, "{left} bytes are left");
 }
 
 /// Leaves of a network of two layers.

@@ -303,6 +303,8 @@ impl Tape {
     fn trim(&mut self) {
         self.arena.trim();
         self.entries.shrink_to_fit();
+        self.lines.shrink_to_fit();
+        self.constants.shrink_to_fit();
         self.count_entries();
     }
 

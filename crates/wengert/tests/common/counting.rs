@@ -8,6 +8,8 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that are allocated.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
     /// Whether to say where the next allocation comes from.
     static TRACE: Cell<bool> = const { Cell::new(false) };
     static REFUSE: Cell<Refuse> = const { Cell::new(Refuse::Nothing) };
@@ -39,6 +41,10 @@ fn count() {
     }
 }
 
+fn add_live(bytes: isize) {
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+}
+
 /// Whether an allocation of `size` bytes fails.
 fn refuses(size: usize) -> bool {
     let next = |refuse| match refuse {
@@ -65,10 +71,12 @@ unsafe impl GlobalAlloc for Counting {
         if refuses(layout.size()) {
             return std::ptr::null_mut();
         }
+        add_live(layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        add_live(-(layout.size() as isize));
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -77,6 +85,7 @@ unsafe impl GlobalAlloc for Counting {
         if refuses(size) {
             return std::ptr::null_mut();
         }
+        add_live(size as isize - layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(ptr, layout, size) }
     }
@@ -93,6 +102,12 @@ pub fn allocations(f: impl FnOnce()) -> usize {
     f();
     TRACE.set(false);
     COUNT.get() - before
+}
+
+/// Bytes that this thread has allocated and not given back.
+#[allow(dead_code, reason = "used by some binaries")]
+pub fn live() -> isize {
+    LIVE.get()
 }
 
 /// Runs `f` while allocations of this thread are refused; whether the first was reached.
