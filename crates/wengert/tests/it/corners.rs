@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use wengert::func::vjp;
 use wengert::options::BatchNorm;
 use wengert::table::samples;
 use wengert::{
-    EnableGrad, ErrorKind, GradOptions, IndexTensor, Tensor, Tensor64, cat, einsum, enable_grad, grad_with, memory,
-    no_grad, scope, try_einsum,
+    EnableGrad, ErrorKind, GradOptions, IndexTensor, Scope, Tensor, Tensor64, cat, einsum, enable_grad, grad_with,
+    memory, no_grad, scope, try_einsum,
 };
 
 use super::samples::{inputs, leaves};
@@ -100,7 +101,13 @@ fn a_sweep_inside_of_a_hook_adds_to_what_the_outer_one_has_begun() {
                 });
                 None
             });
-            (h * w).sum().backward();
+            let y = h * w;
+            // A number is passed with the leaves by the quick path, which a sum is not.
+            if shape.is_empty() {
+                y.backward()
+            } else {
+                y.sum().backward()
+            }
             let (of_w, of_x) = (w.grad().expect("filled"), x.grad().expect("filled"));
             assert!(of_w.to_vec().iter().all(|&g| g == 3.0 + 10.0), "{shape:?} {create_graph}: {of_w}");
             assert!(of_x.to_vec().iter().all(|&g| g == 15.0), "{shape:?} {create_graph}: {of_x}");
@@ -221,4 +228,62 @@ fn create_graph_records_inside_of_no_grad() {
         g.backward();
     });
     assert_eq!(x.grad().unwrap().item(), 12.0);
+}
+
+/// The sweep shows the gradient that is there, and fails when it adds to it: another tensor comes to lie where it was shown.
+#[test]
+fn a_sweep_without_memory_leaves_the_gradient_that_was_there() {
+    let mut failures = 0;
+    for extra in (0..).step_by(1 << 11) {
+        let is_done = scope(|| {
+            let w = Tensor64::ones(1000).requires_grad_(true);
+            w.sum().backward();
+            let loss = w.cumsum(0).sum();
+            memory::set_budget(Some(memory::stats().reserved + extra));
+            let result = loss.try_backward_create_graph();
+            memory::set_budget(None);
+            let others: Vec<Tensor64> = (0..50).map(|_| Tensor64::zeros(1000)).collect();
+            // Element `i` is in the sums from `i` on.
+            let second = |i: usize| if result.is_ok() { (1000 - i) as f64 } else { 0.0 };
+            let expected: Vec<f64> = (0..1000).map(|i| 1.0 + second(i)).collect();
+            assert_eq!(w.grad().expect("of both sweeps, or the first").to_vec(), expected, "{extra} bytes");
+            assert!(others.iter().all(|x| x.to_vec() == [0.0; 1000]));
+            result.is_ok()
+        });
+        memory::trim();
+        if is_done {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures > 3, "{failures} sweeps failed");
+}
+
+#[test]
+fn a_function_that_ends_an_outer_scope_does_not_end_the_one_around_that() {
+    let y = Tensor64::ones(3).requires_grad_(true);
+    let _kept = Scope::enter();
+    let ended = Scope::enter();
+    let result = vjp(
+        move |_: Tensor64| {
+            drop(ended);
+            y
+        },
+        Tensor64::ones(3),
+    );
+    assert_eq!((result.0.to_vec(), memory::stats().depth), (vec![1.0; 3], 1));
+}
+
+#[test]
+fn losses_name_predictions_before_targets() {
+    type Loss = fn(Tensor64, Tensor64) -> wengert::Result<Tensor64>;
+    let losses: &[(&str, Loss)] = &[
+        ("mse_loss", |x, t| x.try_mse_loss(t)),
+        ("l1_loss", |x, t| x.try_l1_loss(t)),
+        ("huber_loss", |x, t| x.try_huber_loss(t)),
+    ];
+    for (name, loss) in losses {
+        let text = loss(Tensor64::ones(2), Tensor64::ones(3)).expect_err(name).to_string();
+        assert!(text.contains("predictions of shape [2] and targets of shape [3]"), "{name}: {text}");
+    }
 }

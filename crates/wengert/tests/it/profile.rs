@@ -1,7 +1,9 @@
 //! The profile of a step names its operations, forward and backward.
 
+use std::time::Duration;
+
 use wengert::options::Conv2d;
-use wengert::tape::{Phase, Profile, defer_from, profile};
+use wengert::tape::{Limits, Phase, Profile, ProfileRow, defer_from, profile};
 use wengert::{Tensor, checkpoint, scope};
 
 fn calls(profile: &Profile, op: &str, phase: Phase) -> u64 {
@@ -54,10 +56,24 @@ fn counts_what_is_computed_together_and_what_is_computed_again() {
     assert_eq!(counted, [1, 1], "{again}");
     let (_, numbers) = profile(|| (Tensor::scalar(2.0).requires_grad_(true) * 3.0).backward());
     assert_eq!(calls(&numbers, "numbers", Phase::Backward), 1, "{numbers}");
+    assert!(numbers.rows.iter().all(|row| row.op != "numbers" || row.bytes == 0), "{numbers}");
     let image = Tensor::rand([2, 1, 5, 5]);
     let (_, conv) = profile(|| image.conv2d(Tensor::rand([3, 1, 2, 2]), Conv2d::default()));
     let flops: u64 = conv.rows.iter().map(|row| row.flops).sum();
     assert_eq!(flops, 2 * 2 * 3 * 16 * 4);
+}
+
+#[test]
+fn a_share_is_the_least_time_of_what_limits_by_the_time_it_took() {
+    let (_, mut profile) = profile(|| Tensor::ones([2]).exp().to_vec());
+    profile.limits = Limits { bandwidth: 100.0, flops: 10.0 };
+    let time = Duration::from_secs(4);
+    for (bytes, flops, share) in
+        [(200, 0, 0.5), (0, 20, 0.5), (200, 10, 0.5), (100, 20, 0.5), (0, 0, 0.0), (800, 0, 2.0)]
+    {
+        let row = ProfileRow { bytes, flops, time, ..profile.rows[0].clone() };
+        assert!((profile.share(&row) - share).abs() < 1e-12, "{bytes} bytes, {flops} operations");
+    }
 }
 
 #[test]
