@@ -44,7 +44,7 @@ properties cases="100000":
     CASES={{cases}} bash .ci/run properties
 
 # Mutation testing of ops, tape and sweep: so many mutants, or `all`
-mutants count="400":
+mutants count="440":
     COUNT={{count}} bash .ci/run mutants
 
 # The book

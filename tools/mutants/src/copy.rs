@@ -21,6 +21,8 @@ const CRATE: &str = "crates/wengert/src";
 /// The sources that are mutated, and the copy.
 pub struct Copy {
     pub root: PathBuf,
+    from: PathBuf,
+    /// Not the repository's: cargo names what it builds by the path in the workspace, and the copy's crates would take their places.
     target: PathBuf,
     sources: Vec<(String, Source)>,
     /// The first number of each source's mutants; 0 is none.
@@ -47,7 +49,7 @@ impl Copy {
             next += source.mutants.len();
             sources.push((name, source));
         }
-        let copy = Self { root, target: from.join("target"), sources, first };
+        let copy = Self { root, from: from.to_owned(), target: from.join("target/mutants/build"), sources, first };
         for path in COPIED {
             copy.mirror(&from.join(path), &copy.root.join(path))?;
         }
@@ -71,8 +73,7 @@ impl Copy {
     /// Copies what differs, so that a second build is short; files that are mutated or generated are written later.
     fn mirror(&self, from: &Path, to: &Path) -> io::Result<()> {
         if from.is_file() {
-            let name =
-                from.strip_prefix(self.target.parent().expect("a folder").join(CRATE)).map(|p| p.display().to_string());
+            let name = from.strip_prefix(self.from.join(CRATE)).map(|p| p.display().to_string());
             let written =
                 name.is_ok_and(|name| name == "lib.rs" || self.sources.iter().any(|(other, _)| *other == name));
             return if written { Ok(()) } else { write_if_changed(to, &fs::read(from)?) };
@@ -163,9 +164,16 @@ impl Copy {
 
     /// Builds the tests and gives the executables with the folder each runs in.
     pub fn build_tests(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
-        let arguments =
-            ["test", "--no-run", "-p", "wengert", "-p", "wengert-check", "--test", "it", "--message-format=json"];
-        let output = self.cargo(&arguments)?;
+        let output = self.cargo(&[
+            "test",
+            "--no-run",
+            "-p",
+            "wengert",
+            "-p",
+            "wengert-check",
+            "--tests",
+            "--message-format=json",
+        ])?;
         if !output.ok {
             return Err(io::Error::other("the tests of the copy do not compile"));
         }

@@ -1,8 +1,9 @@
 //! docs/mutants.md: how many died, and who survived for which reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
+use std::process::Command;
 use std::{fs, io};
 
 use crate::kill::Fate;
@@ -32,8 +33,34 @@ impl Count {
     }
 }
 
-/// Writes docs/mutants.md and prints the figures.
-pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usize, tests: usize) -> io::Result<()> {
+/// What was run.
+pub struct About {
+    pub sample: usize,
+    pub seed: String,
+    /// All changes that are written down.
+    pub all: usize,
+    pub tests: usize,
+    pub commit: String,
+}
+
+/// The last commit of the crates, and whether it is what lies there.
+pub fn commit(from: &Path) -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).args(["--", "crates"]).current_dir(from).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let changed = if git(&["status", "--porcelain"]).is_empty() { "" } else { " with changes" };
+    git(&["log", "-1", "--format=%h"]) + changed
+}
+
+/// Writes docs/mutants.md and prints the figures. `before` are keys of those that survived a run before this one.
+pub fn write(
+    from: &Path,
+    sample: &[(usize, &Mutant)],
+    fates: &[Fate],
+    before: &BTreeSet<String>,
+    about: &About,
+) -> io::Result<()> {
     let reasons = fs::read_to_string(from.join(REASONS))?;
     let reasons: BTreeMap<&str, &str> = reasons.lines().filter_map(|line| line.split_once('\t')).collect();
     let mut counts = BTreeMap::<String, Count>::new();
@@ -41,9 +68,7 @@ pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usiz
     let (mut open, mut equivalent) = (Vec::new(), Vec::new());
     for ((_, mutant), fate) in sample.iter().zip(fates) {
         let reason = reasons.get(mutant.key().as_str());
-        let mut parts: Vec<&str> = mutant.file.split('/').collect();
-        parts.truncate(parts.len().clamp(2, 3) - 1);
-        for count in [counts.entry(parts.join("/")).or_default(), &mut total] {
+        for count in [counts.entry(part(&mutant.file)).or_default(), &mut total] {
             match (fate, reason) {
                 (Fate::Killed(_), _) => count.killed += 1,
                 (Fate::TimedOut, _) => count.timed_out += 1,
@@ -62,11 +87,17 @@ pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usiz
     }
     open.sort();
     equivalent.sort();
+    let late = sample
+        .iter()
+        .zip(fates)
+        .filter(|((_, mutant), fate)| fate.has_died() && before.contains(&mutant.key()))
+        .count();
+    let About { sample: size, seed, all, tests, commit } = about;
     let mut text = String::from(HEAD);
     let _ = writeln!(
         text,
-        "This run: {} mutants that compile, a fixed sample of the {all} changes that are written down, against {tests} tests.\n",
-        sample.len()
+        "This run: {size} mutants that compile, the sample of seed {seed} of the {all} changes that are written down, against \
+         {tests} tests, on the\ncrates of {commit}. Of those that died, {late} had survived a first run, which showed the tests that were missing.\n"
     );
     text +=
         "| part | mutants | killed | timed out | equivalent | survived | died, of those that are not equivalent |\n";
@@ -78,6 +109,16 @@ pub fn write(from: &Path, sample: &[(usize, &Mutant)], fates: &[Fate], all: usiz
     println!("{text}");
     let _ = write!(text, "\n## Survivors\n\n{}\n## Equivalent\n\n{}", or_none(&open), or_none(&equivalent));
     fs::write(from.join("docs/mutants.md"), text)
+}
+
+/// The folder of a file, the sweep's with what it is made of.
+fn part(file: &str) -> String {
+    if file.starts_with("autograd/sweep") {
+        return "autograd/sweep".into();
+    }
+    let mut parts: Vec<&str> = file.split('/').collect();
+    parts.truncate(if parts[0] == "tape" { 1 } else { parts.len().clamp(2, 3) - 1 });
+    parts.join("/")
 }
 
 fn change(mutant: &Mutant) -> String {
@@ -105,7 +146,7 @@ const HEAD: &str = "# Mutation testing
 Written by `just mutants`. Each mutant is one change of the sources below `crates/wengert/src/{ops,tape,autograd}`: an operator
 or comparison replaced, a sign or `!` dropped, a condition negated, a number changed, a formula or gradient of the other sign or
 scaled by 1.001, a gradient or statement left out, arguments swapped, a function's body emptied. A mutant *dies* if a test of
-`wengert` or `wengert-check` fails, or does not end in ten times its usual time. Left out are constants, text for people
+`wengert` (its unit tests too) or `wengert-check` fails, or does not end in ten times its usual time. Left out are constants, text for people
 (errors, assertions), sizes that are reserved, the sample calls of operations, and estimates of cost (`ops/elementwise/cost.rs`).
 A survivor is *equivalent* if it changes no result, error or memory that is promised; `tools/mutants/equivalent.txt` has the reason.
 

@@ -63,10 +63,11 @@ impl Suites {
     pub fn measure(executables: &[(PathBuf, PathBuf)], folder: &Path) -> io::Result<Self> {
         let mut all = Self { suites: Vec::new(), tests: Vec::new() };
         for (executable, home) in executables {
-            // The engine's tests run again with all elementwise values deferred, as in `.ci/run`.
+            // The engine's tests run again with all elementwise values deferred and loops shared, as in `.ci/run`.
             let is_engine = home.ends_with("wengert")
                 && executable.file_name().is_some_and(|name| name.to_string_lossy().starts_with("it-"));
-            let envs: &[&[_]] = if is_engine { &[&[], &[("WENGERT_DEFER_FROM", "1")]] } else { &[&[]] };
+            let envs: &[&[_]] =
+                if is_engine { &[&[], &[("WENGERT_DEFER_FROM", "1"), ("WENGERT_SHARE_ALL", "1")]] } else { &[&[]] };
             for &env in envs {
                 all.suites.push(Suite { executable: executable.clone(), folder: home.clone(), env });
             }
@@ -126,7 +127,7 @@ impl Suites {
                 continue;
             }
             let names: Vec<&str> = own.iter().map(|test| test.name.as_str()).collect();
-            let limit = Duration::from_secs(10) + 10 * own.iter().map(|test| test.time).sum::<Duration>();
+            let limit = Duration::from_secs(6) + 10 * own.iter().map(|test| test.time).sum::<Duration>();
             let outcome = self.run(suite, &names, &[("WENGERT_MUTANT", &id)], limit)?;
             if outcome != Outcome::Passed {
                 return Ok(outcome);
