@@ -50,6 +50,8 @@ const FIRST_BLOCKS: usize = 16 << 10;
 const FIRST_VALUES: usize = 4 << 10;
 /// The same for levels that take the place of one that was adopted: there may be thousands.
 const FIRST_SMALL: usize = 1 << 10;
+/// Bytes that are written ahead of use.
+const AHEAD: usize = 4 << 10;
 /// Slabs double up to this size; larger ones are made to measure.
 const MAX_DOUBLING: usize = 16 << 20;
 
@@ -102,12 +104,14 @@ struct Region {
     /// The current slab: next free byte and end.
     next: Cell<NonNull<u8>>,
     end: Cell<NonNull<u8>>,
+    /// Up to where the current slab was written; its end where that does not matter.
+    written: Cell<NonNull<u8>>,
     /// All slabs, the current one last: start and length.
     slabs: RefCell<Vec<(NonNull<u8>, usize)>>,
     /// Bytes of all slabs.
     reserved: Cell<usize>,
     first: usize,
-    /// Whether all bytes of a slab are written before it is used.
+    /// Whether all bytes are written before they are handed out.
     initialised: bool,
 }
 
@@ -118,6 +122,7 @@ impl Region {
             bump: Bump::new(),
             next: Cell::new(nowhere),
             end: Cell::new(nowhere),
+            written: Cell::new(nowhere),
             slabs: RefCell::new(Vec::new()),
             reserved: Cell::new(0),
             first,
@@ -149,8 +154,24 @@ impl Region {
         // SAFETY: `next .. end` is the free rest of one slab, or empty, and `skip <= needed` is not larger than it.
         let data = unsafe { next.add(skip) };
         // SAFETY: as above for `needed`.
-        self.next.set(unsafe { next.add(needed) });
+        let end = unsafe { next.add(needed) };
+        if end > self.written.get() {
+            self.write_slow(end);
+        }
+        self.next.set(end);
         Some(data)
+    }
+
+    /// Writes the current slab up to `to`, and some more, so that small blocks seldom come here. Not all of it: what is never handed out
+    /// takes no memory of the system's.
+    #[cold]
+    fn write_slow(&self, to: NonNull<u8>) {
+        let from = self.written.get();
+        let size = (to.addr().get() + AHEAD).min(self.end.get().addr().get()) - from.addr().get();
+        // SAFETY: `from` lies in the current slab or at its end, which is `size` bytes away or more.
+        unsafe { from.write_bytes(0, size) };
+        // SAFETY: as above.
+        self.written.set(unsafe { from.add(size) });
     }
 
     /// Starts a slab with room for `bytes`, twice as large as what is there if `room` allows.
@@ -169,15 +190,12 @@ impl Region {
         let size = layout.size();
         reserve(&mut self.slabs.borrow_mut(), 1)?;
         let slab = self.bump.try_alloc_layout(layout).map_err(|_| no_memory(size))?;
-        if self.initialised {
-            // SAFETY: `slab` is `size` writable bytes that bumpalo just gave us.
-            unsafe { slab.write_bytes(0, size) };
-        }
         self.slabs.borrow_mut().push((slab, size));
         self.reserved.set(self.reserved.get() + size);
         self.next.set(slab);
-        // SAFETY: one past the end of the same allocation.
+        // SAFETY: one past the end of the allocation of `size` bytes that bumpalo just gave us.
         self.end.set(unsafe { slab.add(size) });
+        self.written.set(if self.initialised { slab } else { self.end.get() });
         Ok(())
     }
 

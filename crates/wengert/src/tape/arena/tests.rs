@@ -155,6 +155,28 @@ fn scratch_is_taken_back_and_nothing_can_be_taken_behind_it() {
 }
 
 #[test]
+fn slabs_are_written_as_far_as_they_are_used() {
+    let mut arena = Arena::new();
+    arena.enter().expect("memory");
+    arena.alloc::<f64>(1 << 20, 0).expect("memory").publish();
+    for round in 0..2 {
+        let blocks = &arena.levels[1].blocks;
+        let written = blocks.written.get().addr().get() - blocks.slabs.borrow()[0].0.addr().get();
+        let used = (8 << 20) + 2 * ALIGN;
+        assert!(round > 0 || written <= used + AHEAD, "{written} bytes");
+        arena.leave();
+        arena.enter().expect("memory");
+        for len in [1, 1000, 3, 700_000] {
+            let mut fresh = arena.alloc::<f64>(len, 0).expect("memory");
+            assert!(fresh.slice().iter().all(|x| *x == 0.0 || round > 0), "a first block is clear");
+            fresh.slice().fill(1.0);
+            fresh.publish();
+        }
+    }
+    arena.leave();
+}
+
+#[test]
 fn slabs_become_one_at_the_end_of_a_level() {
     let mut arena = Arena::new();
     arena.enter().expect("memory");
