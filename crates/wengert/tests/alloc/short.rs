@@ -39,6 +39,22 @@ fn views_and_writes() -> Result<Found> {
     Ok(vec![w.try_grad()?.expect("backward was called").try_to_vec()?])
 }
 
+/// So many that the lists of what was written, and of what is deferred, are not refused as those of single values.
+fn many_of_a_kind() -> Result<Found> {
+    let before = tape::defer_from(1);
+    let result = (|| {
+        let mut last = Tensor64::try_zeros(2)?;
+        for k in 0..150 {
+            let x = Tensor64::try_ones(2)?;
+            x.try_mul_(f64::from(k))?;
+            last = x.try_add(1.0)?;
+        }
+        Ok(vec![last.try_to_vec()?])
+    })();
+    tape::defer_from(before);
+    result
+}
+
 fn indices() -> Result<Found> {
     let x = Tensor64::try_linspace(-1.0, 1.0, 90)?.try_reshape([9, 10])?.try_detach()?.try_requires_grad_(true)?;
     let index = IndexTensor::try_arange(8, -1, -1)?;
@@ -98,7 +114,8 @@ fn many_elements() -> Result<Found> {
     Ok(vec![w.try_grad()?.expect("backward was called").try_to_vec()?])
 }
 
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
+    ("many of a kind", many_of_a_kind),
     ("many elements", many_elements),
     ("a network", network),
     ("views and writes", views_and_writes),

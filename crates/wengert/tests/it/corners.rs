@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use wengert::func::vjp;
-use wengert::options::BatchNorm;
+use wengert::func::{hessian, vjp};
+use wengert::options::{BatchNorm, CrossEntropy, LayerNorm};
 use wengert::table::samples;
 use wengert::{
     EnableGrad, ErrorKind, GradOptions, IndexTensor, Scope, Tensor, Tensor64, cat, einsum, enable_grad, grad_with,
@@ -285,5 +285,35 @@ fn losses_name_predictions_before_targets() {
     for (name, loss) in losses {
         let text = loss(Tensor64::ones(2), Tensor64::ones(3)).expect_err(name).to_string();
         assert!(text.contains("predictions of shape [2] and targets of shape [3]"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn dimensions_that_a_tensor_does_not_have_are_refused() {
+    let (number, x) = (Tensor::scalar(1.0), Tensor::ones([2, 3]));
+    for (start, end) in [(1, 0), (0, 1), (-2, 0), (0, -2)] {
+        let kind = number.try_flatten(start, end).map_err(|error| error.kind()).err();
+        assert_eq!(kind, Some(ErrorKind::Dim), "{start} to {end}");
+    }
+    for (tail, fits) in
+        [(&[2][..], false), (&[3, 3], false), (&[], false), (&[1, 2, 3], false), (&[3], true), (&[2, 3], true)]
+    {
+        let kind = x.try_layer_norm(tail, LayerNorm::default()).map_err(|error| error.kind()).err();
+        assert_eq!(kind, (!fits).then_some(ErrorKind::Shape), "{tail:?}");
+    }
+}
+
+/// The second derivative by logits is that of `log Σ exp`, whatever is wanted, so long as what is wanted sums to 1.
+#[test]
+fn smoothing_of_labels_does_not_change_second_derivatives() {
+    let (x, wanted) = (Tensor64::new([0.3, -1.0, 2.0]), Tensor64::new([0.2, 0.7, 0.1]));
+    let of = |label_smoothing: f64| {
+        let options = CrossEntropy { label_smoothing, ..CrossEntropy::default() };
+        hessian(|x: Tensor64| x.cross_entropy_with(wanted, options), x).to_vec()
+    };
+    let plain = of(0.0);
+    for smoothing in [0.1, 0.5, 1.0] {
+        let differ = plain.iter().zip(of(smoothing)).any(|(a, b)| (a - b).abs() > 1e-12);
+        assert!(!differ, "{smoothing}: {:?}, and {plain:?} without", of(smoothing));
     }
 }
