@@ -24,6 +24,8 @@ pub enum Fate {
     Killed(String),
     TimedOut,
     Survived,
+    /// The quick tests; the run was stopped before the others.
+    Alive,
     /// No test runs the code.
     Unreached,
 }
@@ -86,14 +88,14 @@ pub fn run(sample: &[(usize, &Mutant)], suites: &Suites, folder: &Path) -> Vec<F
                 return;
             }
             trial.advance(suites, &kills, limit);
-            let Some(fate) = &trial.fate else { return };
-            let line = format!("{}\t{}\n", word(fate), trial.mutant.key());
+            let fate = trial.fate.clone().unwrap_or(Fate::Alive);
+            let line = format!("{}\t{}\n", word(&fate), trial.mutant.key());
             print!("{at} {line}");
-            if !fate.has_died() {
+            notes.lock().expect("no panic").write_all(line.as_bytes()).expect("fates are written");
+            trial.noted = fate != Fate::Alive;
+            if trial.noted && !fate.has_died() {
                 note_survivor(folder, trial.mutant);
             }
-            notes.lock().expect("no panic").write_all(line.as_bytes()).expect("fates are written");
-            trial.noted = true;
         });
         let open = trials.iter().filter(|trial| trial.lock().expect("no panic").fate.is_none()).count();
         println!("{open} of {} are alive", trials.len());
@@ -125,6 +127,7 @@ fn word(fate: &Fate) -> String {
         Fate::Killed(by) => format!("killed by {by}"),
         Fate::TimedOut => "timed out".into(),
         Fate::Survived => "survived".into(),
+        Fate::Alive => "alive".into(),
         Fate::Unreached => "unreached".into(),
     }
 }
@@ -137,6 +140,7 @@ pub fn noted(folder: &Path) -> HashMap<String, Fate> {
         let fate = match word {
             "timed out" => Fate::TimedOut,
             "survived" => Fate::Survived,
+            "alive" => Fate::Alive,
             "unreached" => Fate::Unreached,
             _ => Fate::Killed(word.strip_prefix("killed by ")?.into()),
         };

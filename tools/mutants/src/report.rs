@@ -79,8 +79,11 @@ pub fn write(
         let place = format!("`{}:{}` `{}`: {}", mutant.file, mutant.line, mutant.function, change(mutant));
         match (fate, reason) {
             (Fate::Killed(_) | Fate::TimedOut, Some(_)) => println!("has a reason, but dies: {}", mutant.key()),
-            (Fate::Survived | Fate::Unreached, Some(reason)) => equivalent.push(format!("* {place}: {reason}\n")),
+            (Fate::Survived | Fate::Alive | Fate::Unreached, Some(reason)) => {
+                equivalent.push(format!("* {place}: {reason}\n"))
+            }
             (Fate::Survived, None) => open.push(format!("* {place}\n")),
+            (Fate::Alive, None) => open.push(format!("* {place} (the quick tests; the others did not run)\n")),
             (Fate::Unreached, None) => open.push(format!("* {place} (no test runs it)\n")),
             _ => {}
         }
