@@ -317,3 +317,20 @@ fn smoothing_of_labels_does_not_change_second_derivatives() {
         assert!(!differ, "{smoothing}: {:?}, and {plain:?} without", of(smoothing));
     }
 }
+
+/// Only the inner scope's end counts anew where the last hook is.
+#[test]
+fn a_hook_on_the_first_tensor_of_a_scope_goes_with_it() {
+    let held = Rc::new(());
+    scope(|| {
+        let x = Tensor64::ones(2).requires_grad_(true);
+        let kept = Rc::clone(&held);
+        x.register_hook(move |_| {
+            let _ = &kept;
+            None
+        });
+        scope(|| _ = (x * 2.0).register_hook(|_| None));
+        assert_eq!(Rc::strong_count(&held), 2);
+    });
+    assert_eq!(Rc::strong_count(&held), 1);
+}
