@@ -257,10 +257,13 @@ fn repeats(program: &Program) -> bool {
         })
 }
 
+/// A way to run a program.
+type Run = fn(&Program, &[T]) -> T;
+
 /// Another way to run a program that must give the same bits, value and gradient.
 struct Switch {
     name: &'static str,
-    run: fn(&Program, &[T]) -> T,
+    run: Run,
     /// What it changes that the bits may depend on.
     changes: &'static [Change],
 }
@@ -345,7 +348,9 @@ fn holds(program: &Program, switch: &Switch) -> TestCaseResult {
 
 #[test]
 fn switches_do_not_change_a_bit() {
-    check(|program| SWITCHES.iter().try_for_each(|switch| holds(program, switch)));
+    let all = |program: &Program| SWITCHES.iter().try_for_each(|switch| holds(program, switch));
+    check(all);
+    check_of(programs(STEPS).large(), LARGE_CASES, all);
 }
 
 #[test]
@@ -408,22 +413,22 @@ static POOLS: LazyLock<[ThreadPool; 3]> =
     LazyLock::new(|| [1, 2, 5].map(|count| ThreadPoolBuilder::new().num_threads(count).build().expect("threads")));
 
 /// Value, gradient and tangent of the program, with its loops shared by the threads of the pool.
-fn in_pool(pool: &ThreadPool, program: &Program) -> [Vec<f64>; 3] {
+fn in_pool(pool: &ThreadPool, program: &Program, run: Run) -> [Vec<f64>; 3] {
     pool.install(|| {
         let _scope = Scope::enter();
         let x = program.leaves();
-        let y = program.run(&x);
+        let y = run(program, &x);
         let directions: Vec<T> = x.iter().map(|&x| weights(x, 3)).collect();
         // The sweep forward may need values that the program overwrites, with any number of threads.
-        let tangent = try_jvp(|x: Vec<T>| program.run(&x), x.clone(), directions).map_or(vec![], |(_, t)| t.to_vec());
+        let tangent = try_jvp(|x: Vec<T>| run(program, &x), x.clone(), directions).map_or(vec![], |(_, t)| t.to_vec());
         [y.to_vec(), first_order(y, &x), tangent]
     })
 }
 
-fn threads_agree(program: &Program) -> TestCaseResult {
-    let [value, gradient, tangent] = in_pool(&POOLS[0], program);
+fn threads_agree(program: &Program, run: Run) -> TestCaseResult {
+    let [value, gradient, tangent] = in_pool(&POOLS[0], program, run);
     for pool in &POOLS[1..] {
-        let found = in_pool(pool, program);
+        let found = in_pool(pool, program, run);
         let by = format!("by {} threads", pool.current_num_threads());
         same(&format!("the value {by}"), &found[0], &value)?;
         same(&format!("the gradient {by}"), &found[1], &gradient)?;
@@ -436,10 +441,18 @@ fn threads_agree(program: &Program) -> TestCaseResult {
 fn the_number_of_threads_does_not_change_a_bit() {
     // Every loop that can be cut is, however short; without debug assertions, only those of much work.
     let before = (share_all(true), cuts());
-    check(threads_agree);
-    check_of(programs(STEPS).large(), LARGE_CASES, threads_agree);
+    let agree = |program: &Program| threads_agree(program, |program, x| program.run(x));
+    check(agree);
+    check_of(programs(STEPS).large(), LARGE_CASES, agree);
     share_all(before.0);
     let cuts = cuts() - before.1;
     println!("covered: loops that threads shared: {cuts}");
     assert!(cuts > 1000 || !cfg!(debug_assertions), "threads had {cuts} parts to do");
+}
+
+#[test]
+#[should_panic(expected = "by 2 threads")]
+fn a_result_that_depends_on_the_number_of_threads_is_found() {
+    let run: Run = |program, x| program.run(x) * (1.0 + f64::EPSILON * rayon::current_num_threads() as f64);
+    check(|program| threads_agree(program, run));
 }
