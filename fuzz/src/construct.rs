@@ -6,7 +6,7 @@ use wengert::{
     BoolTensor, Element, IndexTensor, Result, Scope, Tensor, Tensor64, TensorBase, manual_seed, try_cat, try_stack,
 };
 
-use crate::bytes::{Bytes, pad_mode};
+use crate::bytes::{Bytes, bits, pad_mode};
 
 /// About the most elements that are looked at one by one.
 const MOST: usize = 1 << 12;
@@ -110,7 +110,7 @@ fn make(bytes: &mut Bytes<'_>) {
 }
 
 fn reshape(x: Tensor64, bytes: &mut Bytes<'_>) -> Result<Tensor64> {
-    let flat = |x: Tensor64| x.to_vec();
+    let flat = |x: Tensor64| bits(&x.to_vec()).collect::<Vec<_>>();
     match bytes.below(20) {
         0 => {
             let y = x.try_reshape(&bytes.shape())?;
