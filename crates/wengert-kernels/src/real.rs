@@ -4,7 +4,7 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 use crate::math::{arc, erf, exp, hyper, log, pow, trig};
 
-/// Numbers that an elementwise formula can be written in: `f32`, `f64`, tensor handles, dual numbers.
+/// Numbers that an elementwise formula can be written in: `f32`, `f64`, tensors whose operations are recorded, counters of cost.
 ///
 /// A formula never branches on a value: it compares to a [`Real::Mask`] and [`Real::select`]s, so that the same text is a
 /// vectorised loop and a recorded derivative. Conventions at special points are PyTorch's.

@@ -6,7 +6,7 @@ mod inplace;
 mod number;
 mod operators;
 mod read;
-mod real;
+pub(crate) mod recorded;
 mod update;
 
 use std::fmt;

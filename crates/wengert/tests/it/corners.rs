@@ -160,6 +160,43 @@ fn numbers_meet_the_budget_too() {
     assert_eq!(result.expect_err("more than the budget").kind(), ErrorKind::Memory);
 }
 
+/// Derivatives that are recorded as formulas, whose text has no way to fail.
+#[test]
+fn a_recorded_sweep_beyond_the_budget_is_an_error_and_the_gradient_stays() {
+    let functions: [fn(Tensor64) -> Tensor64; 5] = [
+        |w| w * w,
+        |w| w.abs().sqrt().tanh(),
+        |w| w.gelu() / (w * w + 1.0),
+        |w| w.maximum(w.sin()),
+        |w| w.binary_cross_entropy_with_logits(w.sigmoid().detach() * 0.5),
+    ];
+    let mut refused = 0;
+    for (number, function) in functions.into_iter().enumerate() {
+        let w = Tensor64::linspace(-2.0, 2.0, 4000).detach().requires_grad_(true);
+        w.sum().backward();
+        let before = w.grad().expect("backward was called").to_vec();
+        for extra in (0..1 << 21).step_by(1 << 15) {
+            let _scope = Scope::enter();
+            let y = function(w).sum();
+            memory::set_budget(Some(memory::stats().reserved + extra));
+            let result = y.try_backward_create_graph();
+            memory::set_budget(None);
+            match result {
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
+                    assert_eq!(w.grad().expect("the gradient of before").to_vec(), before, "function {number}");
+                }
+                Ok(()) => break,
+            }
+        }
+        memory::trim();
+        let changed = w.grad().expect("backward was called").to_vec();
+        assert_ne!(changed, before, "function {number}: no budget was large enough");
+    }
+    assert!(refused > 5, "{refused} sweeps failed");
+}
+
 /// The entry that showed the gradient is another one when the next sweep writes to the gradient's buffer.
 #[test]
 fn a_gradient_that_was_looked_at_in_a_scope_is_written_without_harm_to_what_came_after() {

@@ -10,7 +10,7 @@ use super::Elementwise;
 use super::cost::Cost;
 use crate::element::FloatElement;
 use crate::tape::Flags;
-use crate::tensor::TensorBase;
+use crate::tensor::recorded::Recorded;
 
 /// What a formula sees: the incoming derivative, the operands, and the value.
 #[derive(Clone, Copy)]
@@ -135,7 +135,7 @@ impl Row {
 pub struct Kernels<E: 'static> {
     pub(super) value: fn([&[E]; 3], &mut [E]),
     pub(super) vjp: [fn([&[E]; 5], &mut [E]); 3],
-    pub(super) record: [fn(Vals<TensorBase<E>>) -> TensorBase<E>; 3],
+    pub(super) record: [fn(Vals<Recorded<E>>) -> Recorded<E>; 3],
 }
 
 /// Makes a row of its formula.
@@ -175,7 +175,7 @@ pub(super) const fn kernels<F: Formula, E: FloatElement>() -> Kernels<E> {
                 |_, _| unreachable!("an operand that the row does not have")
             },
         ],
-        record: [F::vjp::<0, TensorBase<E>>, F::vjp::<1, TensorBase<E>>, F::vjp::<2, TensorBase<E>>],
+        record: [F::vjp::<0, Recorded<E>>, F::vjp::<1, Recorded<E>>, F::vjp::<2, Recorded<E>>],
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ops::reduce;
 use crate::tape::arena::{Storage, lend};
 use crate::tape::{self, Flags, Handle, Tape};
 use crate::tensor::TensorBase;
+use crate::tensor::recorded::record_formula;
 
 /// One operand's share of a sweep over an elementwise entry.
 pub(crate) struct Product {
@@ -155,7 +156,7 @@ pub(crate) fn recorded<E: FloatElement>(
         Ok(handles)
     })?;
     let [a, b, c, y] = handles.map(TensorBase::from_handle);
-    Ok((E::kernels(row).record[rule])(Vals { g, a, b, c, y }))
+    record_formula([g, a, b, c, y], |[g, a, b, c, y]| (E::kernels(row).record[rule])(Vals { g, a, b, c, y }))
 }
 
 /// An operand as a tensor of floats.

@@ -16,6 +16,7 @@ use crate::error::{Result, error};
 use crate::shape::{Layout, Shape};
 use crate::tape::Handle;
 use crate::tensor::TensorBase;
+use crate::tensor::recorded::record_formula;
 
 /// The formulas of a loss, of the prediction `x`, the target `t` and the weight `p` of positive targets.
 trait Formula: Copy {
@@ -259,12 +260,12 @@ struct Recorded<E> {
 }
 
 impl<E: FloatElement> Visitor for Recorded<E> {
-    type Output = TensorBase<E>;
-    fn visit<F: Formula>(self, formula: F) -> TensorBase<E> {
-        match self.along {
-            Along::X => formula.dx(self.x, self.t, self.p),
-            Along::T => formula.dt(self.x, self.t, self.p),
-        }
+    type Output = Result<TensorBase<E>>;
+    fn visit<F: Formula>(self, formula: F) -> Result<TensorBase<E>> {
+        record_formula([self.x, self.t, self.p], |[x, t, p]| match self.along {
+            Along::X => formula.dx(x, t, p),
+            Along::T => formula.dt(x, t, p),
+        })
     }
 }
 
@@ -296,8 +297,8 @@ impl Rule {
         operand: impl Fn(usize) -> Result<TensorBase<E>>,
     ) -> Result<TensorBase<E>> {
         let weighed = self.kind == Kind::BinaryLogits { weighed: true };
-        let p = if weighed { operand(2 + usize::from(self.weighted))? } else { TensorBase::of(1.0) };
-        let slopes = self.kind.visit(Recorded { along, x: operand(0)?, t: operand(1)?, p });
+        let p = if weighed { operand(2 + usize::from(self.weighted))? } else { TensorBase::try_scalar(E::of(1.0))? };
+        let slopes = self.kind.visit(Recorded { along, x: operand(0)?, t: operand(1)?, p })?;
         if self.weighted { slopes.try_mul(operand(2)?) } else { Ok(slopes) }
     }
 }
