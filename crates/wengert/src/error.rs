@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// The kind of an [`Error`], for code that reacts to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -86,6 +88,15 @@ pub(crate) use error;
 #[inline]
 pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve(more).map_err(|_| no_memory(more.saturating_mul(size_of::<T>())))
+}
+
+/// As [`reserve`], for a list that is kept inline as long as it is short.
+///
+/// # Errors
+/// As [`reserve`].
+#[inline]
+pub(crate) fn reserve_small<A: smallvec::Array>(list: &mut SmallVec<A>, more: usize) -> Result<()> {
+    list.try_reserve(more).map_err(|_| no_memory(more.saturating_mul(size_of::<A::Item>())))
 }
 
 /// `len` times `value`.

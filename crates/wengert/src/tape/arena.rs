@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 
 use super::Tape;
 use crate::element::{DType, Element};
-use crate::error::{Result, error, no_memory, reserve};
+use crate::error::{Result, error, no_memory, reserve, reserve_small};
 
 mod payload;
 mod values;
@@ -575,18 +575,24 @@ pub(crate) fn lend<E: Element, R>(tape: &mut Tape, storage: Storage, f: impl FnO
 
 /// As [`lend`], of several blocks at a time.
 ///
+/// # Errors
+/// Those of `f`, or there is no memory for the lists.
+///
 /// # Panics
 /// As [`lend`], and if a block is named twice.
 pub(crate) fn lend_many<E: Element, R>(
     tape: &mut Tape,
     storages: &[Storage],
-    f: impl FnOnce(SmallVec<[&mut [E]; 4]>, &Tape) -> R,
-) -> R {
+    f: impl FnOnce(SmallVec<[&mut [E]; 4]>, &Tape) -> Result<R>,
+) -> Result<R> {
     let tape = &*tape;
-    let lent: SmallVec<[Lent<'_>; 4]> = storages.iter().map(|&storage| Lent::new::<E>(&tape.arena, storage)).collect();
+    let (mut lent, mut blocks) = (SmallVec::<[Lent<'_>; 4]>::new(), SmallVec::new());
+    reserve_small(&mut lent, storages.len())?;
+    reserve_small(&mut blocks, storages.len())?;
+    lent.extend(storages.iter().map(|&storage| Lent::new::<E>(&tape.arena, storage)));
     // SAFETY: the tape was borrowed exclusively, and the blocks are lent once each, until `f` returns.
-    let blocks = lent.iter().zip(storages).map(|(lent, &storage)| unsafe { lent.elements(storage) });
-    f(blocks.collect(), tape)
+    blocks.extend(lent.iter().zip(storages).map(|(lent, &storage)| unsafe { lent.elements(storage) }));
+    f(blocks, tape)
 }
 
 /// A block that can't be read, or lent again, for as long as this lives.

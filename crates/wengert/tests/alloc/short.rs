@@ -55,6 +55,26 @@ fn many_of_a_kind() -> Result<Found> {
     result
 }
 
+/// A value, and a sweep, that are computed at once from more operands than are kept inline.
+fn many_operands() -> Result<Found> {
+    let before = tape::defer_from(1);
+    let result = (|| {
+        let mut leaves = [Tensor64::try_zeros(2)?; 30];
+        for (k, leaf) in leaves.iter_mut().enumerate() {
+            *leaf = Tensor64::try_full(2, 1.0 + k as f64 / 64.0)?.try_requires_grad_(true)?;
+        }
+        let mut product = leaves[0];
+        for &leaf in &leaves[1..] {
+            product = product.try_mul(leaf)?;
+        }
+        product.try_sum()?.try_backward()?;
+        let gradient = |k: usize| leaves[k].try_grad()?.expect("backward was called").try_to_vec();
+        Ok(vec![product.try_to_vec()?, gradient(0)?, gradient(15)?, gradient(29)?])
+    })();
+    tape::defer_from(before);
+    result
+}
+
 fn indices() -> Result<Found> {
     let x = Tensor64::try_linspace(-1.0, 1.0, 90)?.try_reshape([9, 10])?.try_detach()?.try_requires_grad_(true)?;
     let index = IndexTensor::try_arange(8, -1, -1)?;
@@ -114,8 +134,9 @@ fn many_elements() -> Result<Found> {
     Ok(vec![w.try_grad()?.expect("backward was called").try_to_vec()?])
 }
 
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("many of a kind", many_of_a_kind),
+    ("many operands", many_operands),
     ("many elements", many_elements),
     ("a network", network),
     ("views and writes", views_and_writes),

@@ -84,8 +84,8 @@ impl Sweep {
         end
     }
 
-    /// Hands the complete adjoint of a leaf that is a number to whoever waits for it; `false`, and nothing is done, if a hook or
-    /// another sweep does too.
+    /// Hands the complete adjoint of a leaf that is a number to whoever waits for it; `false`, and nothing is done, if a hook does
+    /// too.
     fn deliver_number<E: FloatElement>(&mut self, tape: &mut Tape, index: u32, g: f64) -> Result<bool> {
         if tape.entry(index).flags.has(Flags::SLOT) && tape.has_hooks(index, When::Complete) {
             return Ok(false);
@@ -102,19 +102,16 @@ impl Sweep {
         let slot = tape.slot_or_new(index)?;
         // Made here, where the sweep can still fail.
         let storage = tape.slot_storage::<E>(slot)?;
-        match tape.slot(slot).state {
-            Filling::Partial => return Ok(false),
-            Filling::Full => {
-                reserve(&mut self.lists.shares, 1)?;
-                self.lists.shares.push((index, Adjoint::Number(g)));
-            }
-            Filling::Empty => {
-                reserve(&mut self.lists.filling, 1)?;
-                lend(tape, storage, |out: &mut [E], _| out[0] = E::of(g));
-                tape.slot_mut(slot).state = Filling::Partial;
-                tape.slot_mut(slot).filler = self.level;
-                self.lists.filling.push(index);
-            }
+        if tape.slot(slot).state == Filling::Empty {
+            reserve(&mut self.lists.filling, 1)?;
+            lend(tape, storage, |out: &mut [E], _| out[0] = E::of(g));
+            tape.slot_mut(slot).state = Filling::Partial;
+            tape.slot_mut(slot).filler = self.level;
+            self.lists.filling.push(index);
+        } else {
+            // Also to what the sweep around this one has begun to fill.
+            reserve(&mut self.lists.shares, 1)?;
+            self.lists.shares.push((index, Adjoint::Number(g)));
         }
         Ok(true)
     }

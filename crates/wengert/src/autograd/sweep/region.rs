@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::{Adjoint, Purpose, Sweep, work};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, reserve_small};
 use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source, Values};
 use crate::tape::arena::{Storage, lend_many};
@@ -111,7 +111,10 @@ impl Sweep {
         });
         let outputs: SmallVec<[Storage; 4]> = region.exits.iter().map(|exit| exit.storage).collect();
         let numel = tape.layout(top).numel();
-        lend_many(tape, &outputs, |outputs, tape| region.program::<E>(tape).run(numel, outputs));
+        lend_many(tape, &outputs, |outputs, tape| {
+            region.program::<E>(tape)?.run(numel, outputs);
+            Ok(())
+        })?;
         for node in &region.nodes {
             let adjoint = std::mem::replace(&mut self.lists.adjoints[node.index as usize], Adjoint::None);
             if let Adjoint::Block(block) = adjoint {
@@ -138,6 +141,7 @@ impl Sweep {
             let Some((op, products)) = self.node::<E>(tape, index, top)? else { break };
             for product in &products {
                 if !open.contains(&product.operand) {
+                    reserve_small(&mut open, 1)?;
                     open.push(product.operand);
                 }
             }
@@ -146,6 +150,7 @@ impl Sweep {
                 Adjoint::Uniform(number) if fed.is_none() => Place::Uniform(number),
                 _ => Place::Slot(None),
             };
+            reserve_small(&mut nodes, 1)?;
             nodes.push(Node { index, op, products, adjoint });
         }
         let is_worth = nodes.len() > 1 || matches!(nodes.first(), Some(Node { adjoint: Place::Uniform(_), .. }));
@@ -182,6 +187,7 @@ impl Sweep {
                 let is_exit = !is_node || !matches!(self.lists.adjoints[operand as usize], Adjoint::None);
                 if is_exit && !exits.iter().any(|exit| exit.entry == operand) {
                     let (storage, first) = self.target::<E>(tape, operand)?;
+                    reserve_small(exits, 1)?;
                     exits.push(Exit { entry: operand, storage, first });
                 }
             }
@@ -192,15 +198,15 @@ impl Sweep {
 
 impl Region {
     /// The products of all nodes.
-    fn program<'a, E: FloatElement>(&mut self, tape: &'a Tape) -> Program<'a, E> {
+    fn program<'a, E: FloatElement>(&mut self, tape: &'a Tape) -> Result<Program<'a, E>> {
         let Self { nodes, exits } = self;
         let (mut program, mut values) = (Program::new(exits.len()), Values::default());
         for place in 0..nodes.len() {
             let (passed, rest) = nodes.split_at_mut(place + 1);
             let Node { index, op, products, adjoint } = &passed[place];
             let g = match *adjoint {
-                Place::Uniform(number) => program.input(Source::Splat(E::of(number))),
-                Place::Block(block) => program.input(Source::Slice(tape.arena.read(block))),
+                Place::Uniform(number) => program.input(Source::Splat(E::of(number)))?,
+                Place::Block(block) => program.input(Source::Slice(tape.arena.read(block)))?,
                 Place::Slot(slot) => {
                     Read::Slot(slot.expect("an entry that the region adds to comes after those that add"))
                 }
@@ -223,12 +229,12 @@ impl Region {
                     }
                     (None, None) => unreachable!("an operand is a node or an exit"),
                 };
-                elementwise::append((&mut program, &mut values), tape, *index, *op, product.rule, g, target);
+                elementwise::append((&mut program, &mut values), tape, *index, *op, product.rule, g, target)?;
             }
             if let Read::Slot(slot) = g {
                 program.release(slot);
             }
         }
-        program
+        Ok(program)
     }
 }

@@ -4,9 +4,10 @@ use smallvec::smallvec;
 use wengert_kernels::{map, parallel};
 
 use super::blocks::Source;
-use super::program::{Kernel, Program};
+use super::program::{Kernel, Program, Read};
 use super::{BLOCK, Place, source_of};
 use crate::element::{DType, FloatElement};
+use crate::error::Result;
 use crate::shape::Layout;
 use crate::tape::Tape;
 
@@ -32,11 +33,12 @@ enum Plain<'a, E> {
 
 impl<E: FloatElement> Call<'_, E> {
     /// `out = kernel(operands)`, or `out += kernel(operands)` with `add`.
-    pub fn run(&self, tape: &Tape, out: &mut [E], add: bool) {
+    pub fn run(&self, tape: &Tape, out: &mut [E], add: bool) -> Result<()> {
         if out.len() <= BLOCK
             && let Some(operands) = self.plain(tape)
         {
-            return self.run_plain(operands, out, add);
+            self.run_plain(operands, out, add);
+            return Ok(());
         }
         let mut sources = self.places.map(|place| match place {
             Some(place) => source_of(tape, place, self.layout),
@@ -48,14 +50,18 @@ impl<E: FloatElement> Call<'_, E> {
         if !add && sources.iter().all(|source| matches!(source, Source::Slice(_) | Source::Unused)) {
             let first = sources.iter().find_map(Source::slice).expect("an operand that the formula reads");
             let slices = sources.map(|source| source.slice().unwrap_or(first));
-            return parallel::in_parts(out.len(), self.cost as usize, BLOCK, out, |range, out| {
+            parallel::in_parts(out.len(), self.cost as usize, BLOCK, out, |range, out| {
                 self.kernel.run(slices.map(|slice| &slice[range.clone()]), out);
             });
+            return Ok(());
         }
-        let mut program = Program::new(1);
-        let operands = sources.map(|source| program.input(source));
-        program.step(self.kernel, operands, self.cost, (0, add));
+        let (mut program, mut operands) = (Program::new(1), [Read::Unused; 5]);
+        for (operand, source) in operands.iter_mut().zip(sources) {
+            *operand = program.input(source)?;
+        }
+        program.step(self.kernel, operands, self.cost, (0, add))?;
         program.run(out.len(), smallvec![out]);
+        Ok(())
     }
 
     /// The operands, if none has to be packed.

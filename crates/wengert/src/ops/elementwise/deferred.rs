@@ -15,7 +15,7 @@ use super::program::{Kernel, Program, Read};
 use super::{BLOCK, Place, Row, entries, places_of, source_of};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
-use crate::error::Result;
+use crate::error::{Result, reserve_small};
 use crate::ops::Op;
 use crate::shape::Layout;
 use crate::tape::arena::{Ref, Storage, lend_many};
@@ -109,16 +109,17 @@ fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> R
         let mut program = Program::new(outputs.len());
         let mut values = Values::kept(&kept);
         for &node in &kept {
-            values.read(&mut program, tape, node);
+            values.read(&mut program, tape, node)?;
         }
         match sums {
             Some(sums) => {
-                let root = values.read(&mut program, tape, root);
+                let root = values.read(&mut program, tape, root)?;
                 program.run_with_sums(numel, outputs, root, sums);
             }
             None => program.run(numel, outputs),
         }
-    });
+        Ok(())
+    })?;
     for (node, block) in kept.into_iter().zip(blocks) {
         tape.entry_mut(node).settle(block);
     }
@@ -150,7 +151,7 @@ impl Values {
         tape: &'a Tape,
         place: Place,
         layout: &Layout,
-    ) -> Read {
+    ) -> Result<Read> {
         match place {
             Place::Entry(index) if tape.entry(index).is_deferred() => self.read(program, tape, index),
             _ => program.input(source_of(tape, place, layout)),
@@ -158,18 +159,19 @@ impl Values {
     }
 
     /// How the program reads the deferred entry `index`, after the steps that compute it.
-    fn read<'a, E: FloatElement>(&mut self, program: &mut Program<'a, E>, tape: &'a Tape, index: u32) -> Read {
+    fn read<'a, E: FloatElement>(&mut self, program: &mut Program<'a, E>, tape: &'a Tape, index: u32) -> Result<Read> {
         if let Some(&(_, slot)) = self.computed.iter().find(|&&(other, _)| other == index) {
-            return Read::Slot(slot);
+            return Ok(Read::Slot(slot));
         }
         let (row, layout) = (row(tape, index), tape.layout(index));
         let mut operands = [Read::Unused; 5];
         for (operand, &place) in operands.iter_mut().zip(&places_of(tape, index, row.arity)) {
-            *operand = self.place(program, tape, place, layout);
+            *operand = self.place(program, tape, place, layout)?;
         }
         let slot = self.kept.iter().position(|&other| other == index).unwrap_or_else(|| program.register());
-        program.step(Kernel::Value(E::kernels(row).value), operands, row.cost(), (slot, false));
+        program.step(Kernel::Value(E::kernels(row).value), operands, row.cost(), (slot, false))?;
+        reserve_small(&mut self.computed, 1)?;
         self.computed.push((index, slot));
-        Read::Slot(slot)
+        Ok(Read::Slot(slot))
     }
 }

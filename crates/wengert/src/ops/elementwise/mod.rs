@@ -337,8 +337,7 @@ fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta:
     let _span = profile::span(Phase::Forward, || profile::whole(row.name, bytes(tape)));
     tape.evaluate_as(meta, |tape, out| {
         let (kernel, layout) = (Kernel::Value(E::kernels(row).value), &tape.arena.get(meta).layout);
-        Call { kernel, cost: row.cost(), places: read, g: None, layout }.run(tape, out, false);
-        Ok(())
+        Call { kernel, cost: row.cost(), places: read, g: None, layout }.run(tape, out, false)
     })
 }
 

@@ -95,9 +95,8 @@ fn products_into<E: FloatElement>(
             g: Some(tape.arena.read(g)),
             layout: tape.layout(index),
         };
-        call.run(tape, out, !first);
-    });
-    Ok(())
+        call.run(tape, out, !first)
+    })
 }
 
 /// Appends the vector-Jacobian product of entry `index` for one operand, whose incoming derivative is `g`, to a program: it stores to
@@ -110,12 +109,15 @@ pub(crate) fn append<'a, E: FloatElement>(
     rule: usize,
     g: Read,
     target: (usize, bool),
-) {
+) -> Result<()> {
     let (row, layout) = (op.row(), tape.layout(index));
-    let mut operands = product_places(tape, index, row, rule)
-        .map(|place| place.map_or(Read::Unused, |place| values.place(program, tape, place, layout)));
-    operands[0] = g;
-    program.step(Kernel::Product(E::kernels(row).vjp[rule]), operands, row.product_cost(rule), target);
+    let mut operands = [g, Read::Unused, Read::Unused, Read::Unused, Read::Unused];
+    for (operand, place) in operands.iter_mut().zip(product_places(tape, index, row, rule)) {
+        if let Some(place) = place {
+            *operand = values.place(program, tape, place, layout)?;
+        }
+    }
+    program.step(Kernel::Product(E::kernels(row).vjp[rule]), operands, row.product_cost(rule), target)
 }
 
 /// What the product for one operand reads beside the incoming derivative, which comes first.

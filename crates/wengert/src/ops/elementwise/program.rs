@@ -14,12 +14,13 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 use wengert_kernels::{map, parallel, reduce};
 
 use super::BLOCK;
 use super::blocks::{Source, fill};
 use crate::element::FloatElement;
+use crate::error::{self, Result, reserve_small};
 
 /// What a step reads.
 #[derive(Clone, Copy)]
@@ -71,7 +72,13 @@ struct Share<'o, 's, E> {
 
 impl<E: Send> parallel::Part for Share<'_, '_, E> {
     fn split_at(self, at: usize) -> (Self, Self) {
-        let (head, tail) = self.outputs.into_iter().map(|output| output.split_at_mut(at)).unzip();
+        let (mut head, mut tail): (Outputs<'_, E>, Outputs<'_, E>) =
+            (room(self.outputs.len()), room(self.outputs.len()));
+        for output in self.outputs {
+            let (before, behind) = output.split_at_mut(at);
+            head.push(before);
+            tail.push(behind);
+        }
         let (head_sums, tail_sums) = self.sums.split_at_mut(self.sums.len().min(at / BLOCK));
         (Self { outputs: head, sums: head_sums }, Self { outputs: tail, sums: tail_sums })
     }
@@ -99,18 +106,27 @@ impl<'a, E: FloatElement> Program<'a, E> {
     }
 
     /// Has the program read a source.
-    pub fn input(&mut self, source: Source<'a, E>) -> Read {
+    pub fn input(&mut self, source: Source<'a, E>) -> Result<Read> {
         if matches!(source, Source::Unused) {
-            return Read::Unused;
+            return Ok(Read::Unused);
         }
+        reserve_small(&mut self.inputs, 1)?;
         self.inputs.push(source);
-        Read::Input(self.inputs.len() - 1)
+        Ok(Read::Input(self.inputs.len() - 1))
     }
 
     /// Appends a step that takes `cost` additions' time per element, and stores to `slot`, or adds.
-    pub fn step(&mut self, kernel: Kernel<E>, operands: [Read; 5], cost: u32, (slot, add): (usize, bool)) {
+    pub fn step(
+        &mut self,
+        kernel: Kernel<E>,
+        operands: [Read; 5],
+        cost: u32,
+        (slot, add): (usize, bool),
+    ) -> Result<()> {
+        reserve_small(&mut self.steps, 1)?;
         self.cost += cost;
         self.steps.push(Step { kernel, operands, slot, add });
+        Ok(())
     }
 
     /// Runs the steps over `numel` elements.
@@ -136,9 +152,11 @@ impl<'a, E: FloatElement> Program<'a, E> {
         E::scratch(memory * width, |scratch| {
             let mut blocks = scratch.chunks_exact_mut(width.max(1));
             let buffer_of = |input: &Source<'_, E>| if input.slice().is_some() { None } else { blocks.next() };
-            let mut buffers: SmallVec<[Option<&mut [E]>; 8]> = self.inputs.iter().map(buffer_of).collect();
+            let mut buffers: SmallVec<[Option<&mut [E]>; 16]> = room(self.inputs.len());
+            buffers.extend(self.inputs.iter().map(buffer_of));
             let mut temporary = if adds > 0 { blocks.next() } else { None };
-            let mut registers: SmallVec<[&mut [E]; 8]> = blocks.collect();
+            let mut registers: SmallVec<[&mut [E]; 16]> = room(blocks.len());
+            registers.extend(blocks);
             for (buffer, input) in buffers.iter_mut().zip(&self.inputs) {
                 if let (Some(buffer), Source::Splat(number)) = (buffer, input) {
                     buffer.fill(*number);
@@ -151,19 +169,15 @@ impl<'a, E: FloatElement> Program<'a, E> {
                         fill(input, block.clone(), &mut buffer[..block.len()]);
                     }
                 }
-                let inputs: SmallVec<[&[E]; 8]> = self
-                    .inputs
-                    .iter()
-                    .zip(&buffers)
-                    .map(|(input, buffer)| match (input.slice(), buffer) {
-                        (Some(slice), _) => &slice[block.clone()],
-                        (None, Some(buffer)) => &buffer[..block.len()],
-                        (None, None) => unreachable!("what is no slice is packed"),
-                    })
-                    .collect();
+                let mut inputs: SmallVec<[&[E]; 16]> = room(self.inputs.len());
+                inputs.extend(self.inputs.iter().zip(&buffers).map(|(input, buffer)| match (input.slice(), buffer) {
+                    (Some(slice), _) => &slice[block.clone()],
+                    (None, Some(buffer)) => &buffer[..block.len()],
+                    (None, None) => unreachable!("what is no slice is packed"),
+                }));
                 let local = block.start - range.start..block.end - range.start;
-                let mut slots: SmallVec<[&mut [E]; 12]> =
-                    outputs.iter_mut().map(|output| &mut output[local.clone()]).collect();
+                let mut slots: SmallVec<[&mut [E]; 20]> = room(outputs.len() + registers.len());
+                slots.extend(outputs.iter_mut().map(|output| &mut output[local.clone()]));
                 slots.extend(registers.iter_mut().map(|register| &mut register[..block.len()]));
                 self.run_block(&inputs, &mut slots, temporary.as_deref_mut().map(|sum| &mut sum[..block.len()]));
                 if let Read::Slot(slot) = summed {
@@ -196,6 +210,17 @@ impl<'a, E: FloatElement> Program<'a, E> {
             slots[step.slot] = out;
         }
     }
+}
+
+/// A list for `len` values.
+///
+/// # Panics
+/// If there is no memory for it: a loop has no other way to say so.
+#[inline]
+fn room<A: Array>(len: usize) -> SmallVec<A> {
+    let mut list = SmallVec::new();
+    error::unwrap(reserve_small(&mut list, len));
+    list
 }
 
 impl<E> Kernel<E> {
