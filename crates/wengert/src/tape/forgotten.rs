@@ -50,7 +50,9 @@ impl Drop for Tape {
         self.forget_hooks(0);
         self.nodes.truncate(0, &mut self.forgotten);
         let forgotten = std::mem::take(&mut self.forgotten);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(forgotten)));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(forgotten))) {
+            lose(panic);
+        }
     }
 }
 

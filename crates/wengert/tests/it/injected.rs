@@ -208,3 +208,32 @@ fn a_thousand_threads_come_and_go() {
     assert_eq!(Arc::strong_count(&held), 1, "a tape that ends with its thread drops what it holds");
     assert_flat(bytes);
 }
+
+/// Panics when it is dropped, with something that panics when it is dropped. Both have no size, as what can't be dropped is leaked.
+struct Bomb;
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        resume_unwind(Box::new(Shell));
+    }
+}
+
+struct Shell;
+impl Drop for Shell {
+    fn drop(&mut self) {
+        resume_unwind(Box::new(Injected));
+    }
+}
+
+#[test]
+fn a_thread_may_end_with_destructors_whose_panics_panic() {
+    let thread = std::thread::spawn(|| {
+        let x = T::scalar(1.0).requires_grad_(true);
+        for bomb in [Bomb, Bomb] {
+            x.register_hook(move |_| {
+                let _held = &bomb;
+                None
+            });
+        }
+    });
+    thread.join().expect("what panics at its end is lost");
+}
