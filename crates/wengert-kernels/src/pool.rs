@@ -1,7 +1,7 @@
 //! Pooling: the largest or the mean element under a window that slides over planes.
 //!
 //! The largest elements are found as indices first; [`pick`] and [`put_back`] then move values and gradients, and are each
-//! other's adjoints, as are [`means`] and [`spread_means`]. A strip of output places in one row is handled at a time, tap by tap, and
+//! other's adjoints, as are [`means`] and [`spread_means`]. Some output places in one row are handled at a time, tap by tap, and
 //! planes are shared by threads.
 
 use std::ops::Range;
@@ -150,37 +150,10 @@ impl<E: Real<Mask = bool>> Kernel for MaxIndices<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self { x, window, out } = self;
-        let ([oh, ow], stride) = (window.output, window.stride[1]);
-        if window.places() == 0 {
-            return;
-        }
-        let taps = Taps::new(window);
-        for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
-            for (row, out) in out.chunks_exact_mut(ow).enumerate() {
-                for (first, out) in out.chunks_mut(STRIP).enumerate().map(|(i, out)| (i * STRIP, out)) {
-                    let mut best = [E::of(f64::NEG_INFINITY); STRIP];
-                    // Where the largest so far lies, less `stride` times its place in the strip.
-                    let mut lies = [NOWHERE; STRIP];
-                    taps.of_row(
-                        row,
-                        first..first + out.len(),
-                        #[inline(always)]
-                        |_, places, at| {
-                            let from = (at as isize - (places.start * stride) as isize) as i32;
-                            let (best, lies) = (&mut best[places.clone()], &mut lies[places]);
-                            match stride {
-                                1 => improve(best, lies, from, &x[at..], 1),
-                                2 => improve(best, lies, from, &x[at..], 2),
-                                _ => improve(best, lies, from, &x[at..], stride),
-                            }
-                        },
-                    );
-                    for (c, (out, &lies)) in out.iter_mut().zip(&lies).enumerate() {
-                        *out = if lies == NOWHERE { 0 } else { i64::from(lies) + (c * stride) as i64 };
-                    }
-                }
-            }
+        match self.window.stride[1] {
+            1 => self.strided::<1>(),
+            2 => self.strided::<2>(),
+            _ => self.strided::<0>(),
         }
     }
 }
@@ -188,17 +161,73 @@ impl<E: Real<Mask = bool>> Kernel for MaxIndices<'_, E> {
 /// No element was met yet.
 const NOWHERE: i32 = i32::MIN;
 
-/// Notes `from` where the elements `x[0]`, `x[stride]`, .. are larger than the best so far.
-#[inline(always)]
-fn improve<E: Real<Mask = bool>>(best: &mut [E], lies: &mut [i32], from: i32, x: &[E], stride: usize) {
-    let n = best.len();
-    let (lies, x) = (&mut lies[..n], &x[..(n - 1) * stride + 1]);
-    for c in 0..n {
-        let x = x[c * stride];
-        let is_better = best[c].lt(x) | x.is_nan() | (lies[c] == NOWHERE);
-        best[c] = E::select(is_better, x, best[c]);
-        lies[c] = if is_better { from } else { lies[c] };
+impl<E: Real<Mask = bool>> MaxIndices<'_, E> {
+    /// With `STRIDE` columns between two places, or with any number of them if it is 0.
+    #[inline(always)]
+    fn strided<const STRIDE: usize>(self) {
+        let Self { x, window, out } = self;
+        let [oh, ow] = window.output;
+        if window.places() == 0 {
+            return;
+        }
+        // At these columns, all taps lie inside of the plane.
+        let (first, last) = (window.inside(1, 0), window.inside(1, window.kernel[1] - 1));
+        let (start, end) = (first.start.max(last.start).min(ow), last.end.min(first.end));
+        let end = end.max(start);
+        for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
+            for (row, out) in out.chunks_exact_mut(ow).enumerate() {
+                for column in (0..start).chain(end..ow) {
+                    [out[column]] = largest::<E, 1, STRIDE, true>(x, window, row, column);
+                }
+                let mut column = start;
+                while column < end {
+                    // The last eight may overlap those before.
+                    if end - start >= 8 {
+                        column = column.min(end - 8);
+                        out[column..column + 8]
+                            .copy_from_slice(&largest::<E, 8, STRIDE, false>(x, window, row, column));
+                        column += 8;
+                    } else if end - column >= 4 {
+                        out[column..column + 4]
+                            .copy_from_slice(&largest::<E, 4, STRIDE, false>(x, window, row, column));
+                        column += 4;
+                    } else {
+                        [out[column]] = largest::<E, 1, STRIDE, false>(x, window, row, column);
+                        column += 1;
+                    }
+                }
+            }
+        }
     }
+}
+
+/// The indices of the largest elements at `N` places from `column` on; at an `EDGE`, taps may lie outside of the plane, at others only
+/// in other rows.
+#[inline(always)]
+fn largest<E: Real<Mask = bool>, const N: usize, const STRIDE: usize, const EDGE: bool>(
+    x: &[E],
+    window: &Window,
+    row: usize,
+    column: usize,
+) -> [i64; N] {
+    let stride = if STRIDE == 0 { window.stride[1] } else { STRIDE };
+    let mut best = [E::of(f64::NEG_INFINITY); N];
+    // Where the largest so far lies, less `stride` times its place among the `N`.
+    let mut lies = [NOWHERE; N];
+    for i in (0..window.kernel[0]).filter(|&i| window.is_inside(0, row, i)) {
+        let line = window.at(0, row, i) * window.input[1];
+        for j in (0..window.kernel[1]).filter(|&j| !EDGE || window.is_inside(1, column, j)) {
+            let at = line + window.at(1, column, j);
+            let x = &x[at..][..(N - 1) * stride + 1];
+            for c in 0..N {
+                let x = x[c * stride];
+                let is_better = best[c].lt(x) | x.is_nan() | (lies[c] == NOWHERE);
+                best[c] = E::select(is_better, x, best[c]);
+                lies[c] = if is_better { at as i32 } else { lies[c] };
+            }
+        }
+    }
+    std::array::from_fn(|c| if lies[c] == NOWHERE { 0 } else { i64::from(lies[c]) + (c * stride) as i64 })
 }
 
 /// Taps along one axis whose places are found once for all planes.
