@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use crate::Real;
-use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm};
+use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm, gemm_plus};
 use crate::map::add_assign;
 use crate::parallel::{Chunks, parts_of, run_parts};
 use crate::simd::{self, Kernel};
@@ -87,15 +87,18 @@ pub fn forward<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], w: &[E], bias:
         with_columns(conv, |columns| {
             for (k, out) in out.chunks_exact_mut(output).enumerate() {
                 let (part, group) = (images.start * conv.groups + k, k % conv.groups);
-                if let Some(bias) = bias {
-                    let bias = &bias[group * conv.outputs..];
-                    out.chunks_exact_mut(places).zip(bias).for_each(|(plane, &bias)| plane.fill(bias));
-                }
                 let columns = columns_of(conv, &x[part * input..][..input], columns);
                 let w = MatRef::row_major(&w[group * weight..], [conv.outputs, depth]);
-                let beta = E::of(if bias.is_some() { 1.0 } else { 0.0 });
+                let columns = MatRef::row_major(columns, [depth, places]);
                 let out = MatMut::row_major(out, [conv.outputs, places]);
-                gemm(E::of(1.0), w, MatRef::row_major(columns, [depth, places]), beta, out);
+                match bias {
+                    Some(bias) => {
+                        // A number for each plane.
+                        let bias = MatRef::new(&bias[group * conv.outputs..], [conv.outputs, places], [1, 0]);
+                        gemm_plus(w, columns, bias, out);
+                    }
+                    None => gemm(E::of(1.0), w, columns, E::of(0.0), out),
+                }
             }
         });
     });

@@ -1,8 +1,8 @@
 //! The matrix product `c = alpha a b + beta c` over strided views.
 //!
 //! Views carry their strides, so that a transposed or sliced operand costs nothing: [`MatRef::t`] swaps two numbers.
-//! With the feature `rayon`, a large product is cut into parts for the threads of the current pool. Invariant: the bits
-//! of `c` do not depend on the number of threads, because every way of computing an element rounds alike.
+//! A large product is cut into parts for several threads. Invariant: the bits of `c` do not depend on the number of threads,
+//! because every way of computing an element rounds alike.
 //!
 //! A product allocates only when it needs more scratch memory than any before it on its thread.
 //!
@@ -21,7 +21,7 @@ use std::arch::x86_64 as x86;
 
 use product::{Product, Strided};
 
-use crate::parallel::{Chunks, join, parts_of, run_parts};
+use crate::parallel::{Chunks, Pieces, num_threads, parts_of, run_parts};
 use crate::scratch::Scratch;
 use crate::simd;
 
@@ -148,6 +148,47 @@ impl Gemm for f64 {}
 #[inline]
 #[track_caller]
 pub fn gemm<E: Gemm>(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: MatMut<'_, E>) {
+    assert_fit(&a, &b, &c);
+    // SAFETY: the views asserted that every element lies in its slice and that no two elements of `c` share a place; the
+    // slices are borrowed until this returns, `c` exclusively.
+    unsafe { Product::new(alpha, a, b, beta, c).run() }
+}
+
+/// `c = a b + d`, without reading what `c` held. A stride of `d` may be 0: it is a row then, or a column, for all others.
+///
+/// # Panics
+/// If the shapes do not fit.
+///
+/// ```
+/// use wengert_kernels::gemm::{MatMut, MatRef, gemm_plus};
+///
+/// let (a, bias, mut c) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0], [f32::NAN; 4]);
+/// let (m, bias) = (MatRef::row_major(&a, [2, 2]), MatRef::new(&bias, [2, 2], [0, 1]));
+/// gemm_plus(m, m.t(), bias, MatMut::row_major(&mut c, [2, 2]));
+/// assert_eq!(c, [15.0, 31.0, 21.0, 45.0]);
+/// ```
+#[inline]
+#[track_caller]
+pub fn gemm_plus<E: Gemm>(a: MatRef<'_, E>, b: MatRef<'_, E>, d: MatRef<'_, E>, c: MatMut<'_, E>) {
+    assert_fit(&a, &b, &c);
+    assert!(
+        (d.rows, d.cols) == (c.rows, c.cols),
+        "gemm: [{}, {}] can't be added to [{}, {}]",
+        d.rows,
+        d.cols,
+        c.rows,
+        c.cols
+    );
+    let one = E::one();
+    let product = Product::new(one, a, b, one, c);
+    let d = Strided { start: d.data.as_ptr(), row: d.row_stride, col: d.col_stride };
+    // SAFETY: as in `gemm`; `d` is a view of another slice with the same shape.
+    unsafe { Product { d, ..product }.run() }
+}
+
+#[inline]
+#[track_caller]
+fn assert_fit<E>(a: &MatRef<'_, E>, b: &MatRef<'_, E>, c: &MatMut<'_, E>) {
     assert!(
         a.cols == b.rows && a.rows == c.rows && b.cols == c.cols,
         "gemm: shapes [{}, {}] and [{}, {}] do not make [{}, {}]",
@@ -158,9 +199,6 @@ pub fn gemm<E: Gemm>(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: M
         c.rows,
         c.cols
     );
-    // SAFETY: the views asserted that every element lies in its slice and that no two elements of `c` share a place; the
-    // slices are borrowed until this returns, `c` exclusively.
-    unsafe { Product::new(alpha, a, b, beta, c).run() }
 }
 
 /// `c[i] = alpha a_i b_i + beta c[i]` for each of the matrices that follow each other in `c`, each of `rows x cols` and
@@ -213,6 +251,7 @@ impl<E: Gemm> Product<E> {
     /// The product of views whose shapes fit.
     #[inline]
     fn new(alpha: E, a: MatRef<'_, E>, b: MatRef<'_, E>, beta: E, c: MatMut<'_, E>) -> Self {
+        let c = Strided { start: c.data.as_mut_ptr(), row: c.row_stride, col: c.col_stride };
         Self {
             m: a.rows,
             k: a.cols,
@@ -221,7 +260,8 @@ impl<E: Gemm> Product<E> {
             a: Strided { start: a.data.as_ptr(), row: a.row_stride, col: a.col_stride },
             b: Strided { start: b.data.as_ptr(), row: b.row_stride, col: b.col_stride },
             beta,
-            c: Strided { start: c.data.as_mut_ptr(), row: c.row_stride, col: c.col_stride },
+            d: c.read(),
+            c,
         }
     }
 
@@ -239,23 +279,27 @@ impl<E: Gemm> Product<E> {
         let product = if columns { self.transposed() } else { self };
         // SAFETY: the invariant is the caller's promise.
         unsafe {
-            match parts_of(product.work(), SHARED_WORK) {
+            match parts_of(product.work(), SHARED_WORK).min(PIECES * num_threads()) {
                 1 => E::block(&product),
-                parts => product.run_in_parts(parts),
+                parts => {
+                    let mut pieces = Pieces::new();
+                    product.cut(parts, &mut pieces);
+                    // As above, for each piece.
+                    pieces.run(&|product| E::block(&product));
+                }
             }
         }
     }
 
-    /// Computes the product in `parts` parts of similar size.
+    /// Appends `parts` parts of similar size, or fewer.
     ///
     /// # Safety
     /// As for [`Product::run`].
-    unsafe fn run_in_parts(self, parts: usize) {
+    unsafe fn cut(self, parts: usize, pieces: &mut Pieces<Self>) {
         let by_rows = self.m > 2 * self.n;
         let (len, unit) = if by_rows { (self.m, ROW_UNIT) } else { (self.n, COL_UNIT) };
         if parts <= 1 || len < 2 * unit * parts {
-            // SAFETY: the invariant is the caller's promise.
-            return unsafe { E::block(&self) };
+            return pieces.push(self);
         }
         let at = len * (parts / 2) / parts / unit * unit;
         // SAFETY: the cut lies inside; the halves have separate blocks of `c`, and the rest is the caller's promise.
@@ -265,13 +309,16 @@ impl<E: Gemm> Product<E> {
             } else {
                 (self.cols(0, at), self.cols(at, self.n - at))
             };
-            join(move || first.run_in_parts(parts / 2), move || second.run_in_parts(parts - parts / 2));
+            first.cut(parts / 2, pieces);
+            second.cut(parts - parts / 2, pieces);
         }
     }
 }
 
 /// Multiplications from which a product is shared by threads: below, waking one takes longer than it saves.
-pub(crate) const SHARED_WORK: usize = 1 << 21;
+pub(crate) const SHARED_WORK: usize = 1 << 20;
+/// The most parts for each thread: every part packs its operands by itself.
+const PIECES: usize = 2;
 /// Parts are cut at multiples of this many rows, whole register tiles on every machine, and have at least as many: few
 /// rows can take a path with other roundings.
 const ROW_UNIT: usize = 12;
@@ -282,7 +329,7 @@ mod sealed {
     use super::product::Product;
 
     /// Computes a product on one thread.
-    pub trait Kernel: Copy + Send + Sync + 'static {
+    pub trait Kernel: num_traits::One + Copy + Send + Sync + 'static {
         /// # Safety
         /// The invariant of [`Product`].
         unsafe fn block(product: &Product<Self>);

@@ -1,24 +1,54 @@
-//! Loops over many elements, in parts for the threads of the current pool.
+//! Loops over many elements, in pieces for several threads.
 //!
-//! Without the feature `rayon`, there is one thread. Invariant: no element depends on where a part begins, so that the number of
-//! threads leaves the bits alone.
+//! The calling thread and its helpers (`team.rs`) take one piece after the other. Invariant: no element depends on where a piece
+//! begins, so that neither the number of threads nor their pace changes a bit.
 
+mod team;
+
+use std::cell::Cell;
 use std::ops::Range;
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{LazyLock, Mutex};
 
-#[cfg(feature = "rayon")]
-use rayon::{current_num_threads as threads, join as join_threads};
+pub(crate) use team::MOST;
+use team::locked;
 
-#[cfg(not(feature = "rayon"))]
-fn threads() -> usize {
-    1
+thread_local! {
+    /// How many threads loops of this thread may have; 0 as long as nobody said.
+    static THREADS: Cell<usize> = const { Cell::new(0) };
 }
 
-#[cfg(not(feature = "rayon"))]
-fn join_threads<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
-    (first(), second())
+/// How many threads work on a large loop of this thread, itself among them: what [`set_num_threads`] said, or else the environment
+/// variable `WENGERT_NUM_THREADS`, or else the number of processors that this process may use.
+#[must_use]
+pub fn num_threads() -> usize {
+    static DEFAULT: LazyLock<usize> = LazyLock::new(|| {
+        let said =
+            std::env::var("WENGERT_NUM_THREADS").ok().and_then(|text| text.parse().ok()).filter(|&count| count > 0);
+        said.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).min(MOST)
+    });
+    match THREADS.get() {
+        0 => *DEFAULT,
+        count => count,
+    }
+}
+
+/// Sets how many threads, from 1 to 64, work on large loops of this thread; more than 64 are 64. 1 is best for threads that compute side
+/// by side, each on a tape of its own. Results do not depend on it.
+///
+/// # Panics
+/// If `count` is 0.
+///
+/// ```
+/// # use wengert_kernels::parallel::{num_threads, set_num_threads};
+/// set_num_threads(1);
+/// assert_eq!(num_threads(), 1);
+/// ```
+#[track_caller]
+pub fn set_num_threads(count: usize) {
+    assert!(count > 0, "set_num_threads: 0 threads compute nothing; 1 is the least");
+    THREADS.set(count.min(MOST));
 }
 
 /// Whether debug builds share every loop; the environment variable `WENGERT_SHARE_ALL` has it so from the beginning.
@@ -38,18 +68,8 @@ pub fn cuts() -> usize {
     CUTS.load(Relaxed)
 }
 
-/// Runs both, the second by another thread if one is free.
-#[inline]
-pub(crate) fn join<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B + Send) -> (A, B) {
-    if cfg!(debug_assertions) {
-        CUTS.fetch_add(1, Relaxed);
-    }
-    join_threads(first, second)
-}
-
 /// Elements times their cost, of which a vectorised addition has 1, from which a loop is shared by threads: below, waking one takes
-/// longer than it saves. Measured on two cores: an addition gains from 2^18 elements on, and takes five times as long at 2^16; `tanh`,
-/// which costs 12, gains from 2^15 on.
+/// longer than it saves.
 pub(crate) const SHARED_WORK: usize = 1 << 18;
 
 /// What is cut where a loop over elements is: the memory that it writes.
@@ -88,12 +108,20 @@ pub fn in_parts<P: Part>(len: usize, cost: usize, unit: usize, out: P, run: impl
     run_parts(0..len, unit, parts, out, &run);
 }
 
-/// How many threads so much work is worth, if it is shared from `shared` on.
+/// Pieces for each thread: who comes late, or is interrupted, has fewer of them.
+const PIECES: usize = 4;
+
+/// How much less work is worth sharing with a helper that is awake.
+const AWAKE: usize = 4;
+
+/// In how many parts so much work is best done, if it is shared from `shared` on with a helper that must be woken.
 pub(crate) fn parts_of(work: usize, shared: usize) -> usize {
+    let shared = if team::is_awake() { shared / AWAKE } else { shared };
+    let threads = num_threads();
     match work < shared {
-        true if cfg!(debug_assertions) && SHARE_ALL.load(Relaxed) => threads(),
-        true => 1,
-        false => threads().min(work / (shared / 2)),
+        true if cfg!(debug_assertions) && SHARE_ALL.load(Relaxed) => threads,
+        _ if work < shared || threads == 1 => 1,
+        _ => (threads * PIECES).min(work / (shared / 2)).min(MOST),
     }
 }
 
@@ -108,11 +136,48 @@ pub(crate) fn run_parts<P: Part>(
     if parts <= 1 {
         return run(range, out);
     }
+    let mut pieces = Pieces::new();
+    cut(range, unit, parts, out, &mut pieces);
+    pieces.run(&|(range, out)| run(range, out));
+}
+
+/// Appends `parts` parts.
+fn cut<P: Part>(range: Range<usize>, unit: usize, parts: usize, out: P, pieces: &mut Pieces<(Range<usize>, P)>) {
+    if parts == 1 {
+        return pieces.push((range, out));
+    }
     let at = range.len() * (parts / 2) / parts / unit * unit;
     let middle = range.start + at;
     let (head, tail) = out.split_at(at);
-    join(
-        || run_parts(range.start..middle, unit, parts / 2, head, run),
-        || run_parts(middle..range.end, unit, parts - parts / 2, tail, run),
-    );
+    cut(range.start..middle, unit, parts / 2, head, pieces);
+    cut(middle..range.end, unit, parts - parts / 2, tail, pieces);
+}
+
+/// Up to [`MOST`] pieces of a loop, by what they need; each is taken by the thread that begins it.
+pub(crate) struct Pieces<T> {
+    pieces: [Mutex<Option<T>>; MOST],
+    count: usize,
+}
+
+impl<T: Send> Pieces<T> {
+    pub(crate) fn new() -> Self {
+        Self { pieces: [const { Mutex::new(None) }; MOST], count: 0 }
+    }
+
+    pub(crate) fn push(&mut self, piece: T) {
+        *locked(&self.pieces[self.count]) = Some(piece);
+        self.count += 1;
+    }
+
+    /// Runs `f` with every piece, by the threads that this thread may have.
+    pub(crate) fn run(self, f: &(impl Fn(T) + Sync)) {
+        if cfg!(debug_assertions) {
+            CUTS.fetch_add(self.count.saturating_sub(1), Relaxed);
+        }
+        team::run(self.count, num_threads(), &|i| {
+            if let Some(piece) = locked(&self.pieces[i]).take() {
+                f(piece);
+            }
+        });
+    }
 }

@@ -226,17 +226,41 @@ pub(crate) fn fold<E: Copy, F: Map2<E>, C: Combine<E>>(term: F, x: &[E], y: &[E]
 }
 
 /// [`fold`] by several threads, if that pays. A part has as many blocks as a subtree, so the bits are the same.
-fn fold_in_parts<E: Copy + Send + Sync, F: Map2<E> + Send + Sync, C: Combine<E>>(term: F, x: &[E], parts: usize) -> E {
+fn fold_in_parts<E: Copy + Send + Sync, F: Map2<E> + Sync, C: Combine<E>>(term: F, x: &[E], parts: usize) -> E {
     if parts <= 1 || x.len() <= BLOCK {
         return fold::<E, F, C>(term, x, x);
     }
-    let subtree = x.len().div_ceil(BLOCK).next_power_of_two() / 2;
-    let (left, right) = x.split_at(subtree * BLOCK);
-    let (left, right) = parallel::join(
-        || fold_in_parts::<E, F, C>(term, left, parts / 2),
-        || fold_in_parts::<E, F, C>(term, right, parts - parts / 2),
-    );
-    C::combine(left, right)
+    let mut sums = [const { None }; parallel::MOST];
+    let (mut pieces, mut places) = (parallel::Pieces::new(), sums.iter_mut());
+    for_subtrees(x, parts, &mut |part| pieces.push((part, places.next().expect("a place for every part"))));
+    pieces.run(&|(part, sum)| *sum = Some(fold::<E, F, C>(term, part, part)));
+    let mut sums = sums.into_iter().flatten();
+    combine_subtrees::<E, C>(x.len(), parts, &mut sums)
+}
+
+/// Where `len` elements, more than a block, are divided into two subtrees.
+fn middle(len: usize) -> usize {
+    len.div_ceil(BLOCK).next_power_of_two() / 2 * BLOCK
+}
+
+/// Runs `f` with subtrees of `x` from left to right, `parts` of them or, if there are not so many blocks, fewer.
+fn for_subtrees<'a, E>(x: &'a [E], parts: usize, f: &mut impl FnMut(&'a [E])) {
+    if parts <= 1 || x.len() <= BLOCK {
+        return f(x);
+    }
+    let (left, right) = x.split_at(middle(x.len()));
+    for_subtrees(left, parts / 2, f);
+    for_subtrees(right, parts - parts / 2, f);
+}
+
+/// The result of `len` elements, of the results of the subtrees that [`for_subtrees`] makes.
+fn combine_subtrees<E: Copy, C: Combine<E>>(len: usize, parts: usize, results: &mut impl Iterator<Item = E>) -> E {
+    if parts <= 1 || len <= BLOCK {
+        return results.next().expect("a result for every part");
+    }
+    let middle = middle(len);
+    let left = combine_subtrees::<E, C>(middle, parts / 2, results);
+    C::combine(left, combine_subtrees::<E, C>(len - middle, parts - parts / 2, results))
 }
 
 struct Fold<'a, E, F, C> {

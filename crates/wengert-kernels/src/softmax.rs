@@ -517,16 +517,15 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "rayon")]
     #[test]
     fn the_number_of_threads_leaves_the_bits_alone() {
         for dims in [[4000, 10, 1], [50, 1000, 1], [30, 40, 33]] {
             let x = noise(dims.iter().product(), 10.0);
             let bits = |threads: usize| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+                crate::parallel::set_num_threads(threads);
                 let (mut soft, mut sum) = (vec![0.0; x.len()], vec![0.0; dims[0] * dims[2]]);
-                pool.install(|| softmax(&x, dims, &mut soft));
-                pool.install(|| logsumexp_axis(&x, dims, &mut sum));
+                softmax(&x, dims, &mut soft);
+                logsumexp_axis(&x, dims, &mut sum);
                 soft.iter().chain(&sum).map(|x| x.to_bits()).collect::<Vec<_>>()
             };
             let one = bits(1);

@@ -3,6 +3,8 @@
 //! A view is `(data, shape, strides)`: the element at index `(i, j, ..)` is `data[i * strides[0] + j * strides[1] + ..]`. Its
 //! elements are numbered row-major.
 
+use crate::parallel;
+
 /// The highest rank of a view.
 pub const MAX_RANK: usize = 8;
 
@@ -51,7 +53,14 @@ impl<'a> Rows<'a> {
 ///
 /// # Panics
 /// If the view is not inside of `data`.
-pub fn pack<T: Copy>(data: &[T], shape: &[usize], strides: &[usize], start: usize, out: &mut [T]) {
+pub fn pack<T: Copy + Send + Sync>(data: &[T], shape: &[usize], strides: &[usize], start: usize, out: &mut [T]) {
+    parallel::in_parts(out.len(), COST, 1, out, |range, out| pack_part(data, shape, strides, start + range.start, out));
+}
+
+/// What an element costs in vectorised additions.
+const COST: usize = 2;
+
+fn pack_part<T: Copy>(data: &[T], shape: &[usize], strides: &[usize], start: usize, out: &mut [T]) {
     let mut rows = Rows::new(shape, strides, start);
     let mut done = 0;
     while done < out.len() {

@@ -1,10 +1,11 @@
 //! One pass over a parameter, its gradient and its buffers.
 
 use wengert::FloatElement;
+use wengert_kernels::parallel::{self, Part};
 use wengert_kernels::simd::{self, Kernel};
 
 /// What happens to one element, and to its `N` buffered numbers.
-pub(crate) trait Formula<E, const N: usize>: Copy {
+pub(crate) trait Formula<E, const N: usize>: Copy + Sync {
     /// The new value and buffered numbers; mark the implementation `#[inline(always)]`.
     fn at(self, value: E, grad: E, buffered: [E; N]) -> (E, [E; N]);
 }
@@ -21,7 +22,33 @@ pub(crate) fn pass<E: FloatElement, const N: usize>(
 ) {
     assert_eq!(values.len(), grad.len(), "slices of one length");
     assert!(buffers.iter().all(|buffer| buffer.len() == grad.len()), "slices of one length");
-    simd::run(Pass { formula, values, grad, buffers });
+    parallel::in_parts(grad.len(), COST, 1, Share { values, buffers }, |range, Share { values, buffers }| {
+        simd::run(Pass { formula, values, grad: &grad[range], buffers });
+    });
+}
+
+/// What an element costs in vectorised additions: it is read and written in memory.
+const COST: usize = 4;
+
+/// The part of a parameter and its buffers that one thread writes.
+struct Share<'a, E, const N: usize> {
+    values: &'a mut [E],
+    buffers: [&'a mut [E]; N],
+}
+
+impl<E: Send, const N: usize> Part for Share<'_, E, N> {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (head, tail) = self.values.split_at_mut(at);
+        let mut tails = [const { None }; N];
+        let mut tail_of = tails.iter_mut();
+        let heads = self.buffers.map(|buffer| {
+            let (head, tail) = buffer.split_at_mut(at);
+            *tail_of.next().expect("a tail for every buffer") = Some(tail);
+            head
+        });
+        let tails = tails.map(|tail| tail.expect("a tail for every buffer"));
+        (Self { values: head, buffers: heads }, Self { values: tail, buffers: tails })
+    }
 }
 
 struct Pass<'a, E, F, const N: usize> {

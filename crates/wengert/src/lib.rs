@@ -63,6 +63,8 @@ pub use tape::escape::{Escape, ScopeExit};
 pub use tape::scope::{EnableGrad, NoGrad, Scope, enable_grad, is_grad_enabled, no_grad, scope};
 pub use tensor::{BoolTensor, IndexTensor, NestedArray, Tensor, Tensor64, TensorBase};
 
+pub use wengert_kernels::parallel::{num_threads, set_num_threads};
+
 /// Arguments of operations that have many: each has `Default`, so that a call names what it changes.
 pub mod options {
     pub use crate::custom::Segments;

@@ -46,7 +46,7 @@ fn measure(workload: &Workload, options: &Options) -> Result<Fresh, crate::Error
     for _ in 0..PROCESSES {
         let output = Command::new(std::env::current_exe()?)
             .args(["--fresh", LATER_STEPS, "--only", workload.name])
-            .env("RAYON_NUM_THREADS", options.threads.to_string())
+            .env("WENGERT_NUM_THREADS", options.threads.to_string())
             .output()?;
         let text = String::from_utf8(output.stdout)?;
         let mut times = text.split_whitespace().map(str::parse::<f64>);

@@ -52,7 +52,10 @@ fn main() -> Result<(), Error> {
     for workload in &workloads {
         // A thread of its own: what a tape held is freed with it.
         let row = thread::scope(|scope| {
-            let row = scope.spawn(|| measure(workload, &mut processes, &options));
+            let row = scope.spawn(|| {
+                wengert::set_num_threads(options.threads);
+                measure(workload, &mut processes, &options)
+            });
             row.join().expect("the workload's thread")
         })?;
         report::row(workload, &row, &machine);

@@ -2,14 +2,14 @@
 //! each time.
 
 use std::cell::Cell;
-use std::sync::LazyLock;
 use std::thread;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use wengert::func::{JacobianOptions, jacfwd_with, jacrev_with, try_jvp};
-use wengert::{ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, scope, tape};
+use wengert::{
+    ErrorKind, GradOptions, Scope, Tensor64, checkpoint, grad_with, num_threads, scope, set_num_threads, tape,
+};
 use wengert_check::strategy::{Program, Programs, Step, programs};
 use wengert_check::{GradCheck, View};
 use wengert_kernels::parallel::{cuts, share_all};
@@ -408,28 +408,24 @@ fn a_scope_does_not_change_a_bit() {
     });
 }
 
-/// Pools of one thread, of two, and of as many as make uneven parts.
-static POOLS: LazyLock<[ThreadPool; 3]> =
-    LazyLock::new(|| [1, 2, 5].map(|count| ThreadPoolBuilder::new().num_threads(count).build().expect("threads")));
-
-/// Value, gradient and tangent of the program, with its loops shared by the threads of the pool.
-fn in_pool(pool: &ThreadPool, program: &Program, run: Run) -> [Vec<f64>; 3] {
-    pool.install(|| {
-        let _scope = Scope::enter();
-        let x = program.leaves();
-        let y = run(program, &x);
-        let directions: Vec<T> = x.iter().map(|&x| weights(x, 3)).collect();
-        // The sweep forward may need values that the program overwrites, with any number of threads.
-        let tangent = try_jvp(|x: Vec<T>| run(program, &x), x.clone(), directions).map_or(vec![], |(_, t)| t.to_vec());
-        [y.to_vec(), first_order(y, &x), tangent]
-    })
+/// Value, gradient and tangent of the program, with its loops shared by so many threads.
+fn by_threads(count: usize, program: &Program, run: Run) -> [Vec<f64>; 3] {
+    set_num_threads(count);
+    let _scope = Scope::enter();
+    let x = program.leaves();
+    let y = run(program, &x);
+    let directions: Vec<T> = x.iter().map(|&x| weights(x, 3)).collect();
+    // The sweep forward may need values that the program overwrites, with any number of threads.
+    let tangent = try_jvp(|x: Vec<T>| run(program, &x), x.clone(), directions).map_or(vec![], |(_, t)| t.to_vec());
+    [y.to_vec(), first_order(y, &x), tangent]
 }
 
 fn threads_agree(program: &Program, run: Run) -> TestCaseResult {
-    let [value, gradient, tangent] = in_pool(&POOLS[0], program, run);
-    for pool in &POOLS[1..] {
-        let found = in_pool(pool, program, run);
-        let by = format!("by {} threads", pool.current_num_threads());
+    let [value, gradient, tangent] = by_threads(1, program, run);
+    // As many as make uneven parts, too.
+    for count in [2, 5] {
+        let found = by_threads(count, program, run);
+        let by = format!("by {count} threads");
         same(&format!("the value {by}"), &found[0], &value)?;
         same(&format!("the gradient {by}"), &found[1], &gradient)?;
         same(&format!("the tangent {by}"), &found[2], &tangent)?;
@@ -453,6 +449,6 @@ fn the_number_of_threads_does_not_change_a_bit() {
 #[test]
 #[should_panic(expected = "by 2 threads")]
 fn a_result_that_depends_on_the_number_of_threads_is_found() {
-    let run: Run = |program, x| program.run(x) * (1.0 + f64::EPSILON * rayon::current_num_threads() as f64);
+    let run: Run = |program, x| program.run(x) * (1.0 + f64::EPSILON * num_threads() as f64);
     check(|program| threads_agree(program, run));
 }

@@ -62,7 +62,7 @@ unsafe fn deep_product<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Produ
         unsafe {
             let mut block = p.depths(at, depth.min(p.k - at));
             if at > 0 {
-                block.beta = V::Elem::one();
+                (block.beta, block.d) = (V::Elem::one(), p.c.read());
             }
             let reused = block.m >= 8 * ROWS && block.n >= 2 * COLS && block.k >= 16;
             if reused && block.work() >= PACKED_WORK {
@@ -74,15 +74,15 @@ unsafe fn deep_product<V: Lanes, const ROWS: usize, const COLS: usize>(p: &Produ
     }
 }
 
-/// `c = beta c`.
+/// `c = beta d`.
 #[inline(always)]
 unsafe fn scale<E: num_traits::Float>(p: &Product<E>) {
     for i in 0..p.m {
         for j in 0..p.n {
             // SAFETY: the invariant of `Product`.
             unsafe {
-                let c = p.c.start.add(i * p.c.row + j * p.c.col);
-                *c = if p.beta.is_zero() { E::zero() } else { p.beta * *c };
+                let d = p.d.start.wrapping_add(i * p.d.row + j * p.d.col);
+                *p.c.start.add(i * p.c.row + j * p.c.col) = if p.beta.is_zero() { E::zero() } else { p.beta * *d };
             }
         }
     }

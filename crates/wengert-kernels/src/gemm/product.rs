@@ -19,7 +19,8 @@ impl<P> Strided<P> {
 /// One product, or the part of one that a thread or a tile computes.
 ///
 /// Invariant: for all `i < m`, `p < k`, `j < n`, the elements `a(i, p)` and `b(p, j)` can be read and `c(i, j)` can be
-/// written, and no two elements of `c` share a place.
+/// written, and no two elements of `c` share a place. If `beta` is not 0, `d(i, j)` can be read, and is `c(i, j)` itself or no element
+/// of `c`.
 #[derive(Clone, Copy)]
 pub struct Product<E> {
     pub(super) m: usize,
@@ -29,12 +30,21 @@ pub struct Product<E> {
     pub(super) a: Strided<*const E>,
     pub(super) b: Strided<*const E>,
     pub(super) beta: E,
+    pub(super) d: Strided<*const E>,
     pub(super) c: Strided<*mut E>,
 }
 
 // SAFETY: a product goes to another thread only as one of two parts with separate blocks of `c`, while the caller's
 // borrows of all three slices last.
 unsafe impl<E: Send> Send for Product<E> {}
+
+impl<P> Strided<*mut P> {
+    /// The same matrix, to be read.
+    #[inline(always)]
+    pub(super) fn read(self) -> Strided<*const P> {
+        Strided { start: self.start.cast_const(), row: self.row, col: self.col }
+    }
+}
 
 impl<E: Copy> Product<E> {
     /// The number of multiplications.
@@ -45,8 +55,8 @@ impl<E: Copy> Product<E> {
 
     /// `c^T = b^T a^T`.
     pub(super) fn transposed(self) -> Self {
-        let Self { m, n, a, b, c, .. } = self;
-        Self { m: n, n: m, a: b.transposed(), b: a.transposed(), c: c.transposed(), ..self }
+        let Self { m, n, a, b, c, d, .. } = self;
+        Self { m: n, n: m, a: b.transposed(), b: a.transposed(), c: c.transposed(), d: d.transposed(), ..self }
     }
 
     /// Rows `from..from + len` of `c`.
@@ -61,6 +71,7 @@ impl<E: Copy> Product<E> {
         unsafe {
             part.a.start = self.a.start.add(from * self.a.row);
             part.c.start = self.c.start.add(from * self.c.row);
+            part.d.start = self.d.start.wrapping_add(from * self.d.row);
         }
         part
     }
@@ -77,6 +88,7 @@ impl<E: Copy> Product<E> {
         unsafe {
             part.b.start = self.b.start.add(from * self.b.col);
             part.c.start = self.c.start.add(from * self.c.col);
+            part.d.start = self.d.start.wrapping_add(from * self.d.col);
         }
         part
     }

@@ -3,7 +3,7 @@
 use num_traits::Float;
 
 use super::lanes::Lanes;
-use super::{Gemm, MatMut, MatRef, Product, block, gemm, gemm_stack};
+use super::{Gemm, MatMut, MatRef, Product, block, gemm, gemm_plus, gemm_stack};
 
 /// How an operand lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -177,13 +177,12 @@ fn large_products_equal_the_triple_loop() {
     }
 }
 
-#[cfg(feature = "rayon")]
 #[test]
 fn the_number_of_threads_leaves_the_bits_alone() {
     let bits = |threads: usize, case: &Case| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        crate::parallel::set_num_threads(threads);
         let (wide, narrow) = (Operands::<f64>::new(case), Operands::<f32>::new(case));
-        let (wide, narrow) = pool.install(|| (wide.found(), narrow.found()));
+        let (wide, narrow) = (wide.found(), narrow.found());
         let wide: Vec<u64> = wide.into_iter().map(f64::to_bits).collect();
         let narrow: Vec<u32> = narrow.into_iter().map(f32::to_bits).collect();
         (wide, narrow)
@@ -194,6 +193,28 @@ fn the_number_of_threads_leaves_the_bits_alone() {
             let one = bits(1, &case);
             for threads in [2, 3] {
                 assert!(one == bits(threads, &case), "{shape:?} {layouts:?} on {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_plus_a_matrix_is_the_product_onto_it() {
+    for [m, k, n] in [[1, 3, 5], [1, 3, 200], [3, 40, 3], [30, 20, 17], [5, 0, 4], [7, 900, 33], [200, 150, 90]] {
+        let (a, b, d) = (noise::<f32>(m * k, 1), noise::<f32>(k * n, 2), noise::<f32>(2 * m * n, 3));
+        for b in [MatRef::row_major(&b, [k, n]), MatRef::row_major(&b, [n, k]).t()] {
+            let a = MatRef::row_major(&a, [m, k]);
+            for strides in [[n, 1], [1, m], [0, 1], [1, 0], [0, 0], [2 * n, 2]] {
+                for [row, col] in [[n, 1], [1, m]] {
+                    let mut expected = vec![0.0; m * n];
+                    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                        expected[i * row + j * col] = d[i * strides[0] + j * strides[1]];
+                    }
+                    let mut found = vec![f32::NAN; m * n];
+                    gemm(1.0, a, b, 1.0, MatMut::new(&mut expected, [m, n], [row, col]));
+                    gemm_plus(a, b, MatRef::new(&d, [m, n], strides), MatMut::new(&mut found, [m, n], [row, col]));
+                    assert_eq!(found, expected, "[{m}, {k}] x [{k}, {n}] + {strides:?} -> {:?}", [row, col]);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Invariant: an element of `c` goes through the same roundings in every tile that can compute it, whatever the tile's
-//! size and masks: a chain of multiply-adds along `p` from 0, then `beta c + alpha sum`.
+//! size and masks: a chain of multiply-adds along `p` from 0, then `beta d + alpha sum`.
 
 use std::marker::PhantomData;
 
@@ -51,7 +51,7 @@ impl<V: Lanes, const ROWS: usize, const REGISTERS: usize, const WHOLE: bool> Ker
         // SAFETY: the promise of `tile`'s caller.
         unsafe {
             let sums = self.sums();
-            if self.p.c.col == 1 {
+            if self.p.c.col == 1 && (self.p.d.col <= 1 || self.p.beta.is_zero()) {
                 self.update(sums);
             } else {
                 V::run(Scatter { p: self.p, rows: self.rows, sums: sums.as_flattened() });
@@ -99,7 +99,7 @@ impl<V: Lanes, const ROWS: usize, const REGISTERS: usize, const WHOLE: bool> Til
         }
     }
 
-    /// `c = beta c + alpha sums`, for contiguous rows of `c`.
+    /// `c = beta d + alpha sums`, for contiguous rows of `c`, and rows of `d` that are contiguous or of one element each.
     #[inline(always)]
     unsafe fn update(&self, sums: [[V; REGISTERS]; ROWS]) {
         // SAFETY: the invariants; rows from `rows` on are not touched.
@@ -113,7 +113,9 @@ impl<V: Lanes, const ROWS: usize, const REGISTERS: usize, const WHOLE: bool> Til
                     let c = self.p.c.start.add(i * self.p.c.row + v * V::COUNT);
                     let mut new = sum.times(alpha);
                     if !self.p.beta.is_zero() {
-                        new = self.load(c, v).times(beta).plus(sum, alpha);
+                        let d = self.p.d.start.add(i * self.p.d.row + v * V::COUNT * self.p.d.col);
+                        let old = if self.p.d.col == 0 { V::splat(*d) } else { self.load(d, v) };
+                        new = old.times(beta).plus(sum, alpha);
                     }
                     if WHOLE || v + 1 < REGISTERS { new.store(c) } else { new.store_first(c, self.count(v)) }
                 }
@@ -122,7 +124,7 @@ impl<V: Lanes, const ROWS: usize, const REGISTERS: usize, const WHOLE: bool> Til
     }
 }
 
-/// `c = beta c + alpha sums`, for rows of `c` that are not contiguous; rows of `sums` fill whole registers.
+/// `c = beta d + alpha sums`, for rows of `c` or `d` that are not contiguous; rows of `sums` fill whole registers.
 struct Scatter<'a, V: Lanes> {
     p: &'a Product<V::Elem>,
     rows: usize,
@@ -144,8 +146,9 @@ impl<V: Lanes> Kernel for Scatter<'_, V> {
                     let mut new = sum.times(alpha);
                     if !p.beta.is_zero() {
                         let mut old = V::splat(V::Elem::zero());
+                        let d = p.d.start.add(i * p.d.row + v * V::COUNT * p.d.col);
                         for j in 0..count {
-                            *(&raw mut old).cast::<V::Elem>().add(j) = *c.add(j * p.c.col);
+                            *(&raw mut old).cast::<V::Elem>().add(j) = *d.add(j * p.d.col);
                         }
                         new = old.times(beta).plus(*sum, alpha);
                     }
@@ -201,8 +204,8 @@ impl<V: Lanes, const COLS: usize> Kernel for Dots<'_, V, COLS> {
             }
             for (j, [even, odd]) in acc.into_iter().enumerate() {
                 let sum = p.alpha * total(even.plus(odd, V::splat(V::Elem::one())));
-                let c = p.c.start.add(j * p.c.col);
-                *c = if p.beta.is_zero() { sum } else { p.beta * *c + sum };
+                let d = p.d.start.wrapping_add(j * p.d.col);
+                *p.c.start.add(j * p.c.col) = if p.beta.is_zero() { sum } else { p.beta * *d + sum };
             }
         }
     }

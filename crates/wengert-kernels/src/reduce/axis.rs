@@ -290,7 +290,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "rayon")]
     #[test]
     fn the_number_of_threads_leaves_the_bits_alone() {
         let x: Vec<f32> = noise(300_000).iter().map(|&x| x as f32).collect();
@@ -298,8 +297,8 @@ mod tests {
             let x = &x[..shape.iter().product()];
             let bits = |threads: usize| {
                 let mut out = vec![0.0; shape[0] * shape[2]];
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| sum_axis(x, shape, &mut out));
+                crate::parallel::set_num_threads(threads);
+                sum_axis(x, shape, &mut out);
                 out.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
             };
             let one = bits(1);

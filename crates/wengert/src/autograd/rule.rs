@@ -175,15 +175,21 @@ impl<'a, E: FloatElement> Backward<'a, E> {
         })
     }
 
-    /// Adds the product of two matrices to operand `k`'s gradient; a plain sweep multiplies straight into it.
+    /// Adds `a b` to operand `k`'s gradient, summed over the dimensions that the operand does not have. A plain sweep multiplies
+    /// straight into a gradient of as many elements.
     pub fn add_product(&mut self, k: usize, a: TensorBase<E>, b: TensorBase<E>) -> Result<()> {
-        let operand = self.operands[k];
-        let matrices = a.dim() == 2 && b.dim() == 2;
-        let Some(sweep) = self.plain_sweep().filter(|_| matrices) else { return self.add(k, a.try_matmul(b)?) };
-        tape::with(|tape| {
-            let (target, first) = sweep.target::<E>(tape, operand)?;
-            matmul::multiply_into::<E>(tape, a.handle(), b.handle(), target, first)
-        })
+        let (operand, shape) = (self.operands[k], self.shape(k)?);
+        let fits = matmul::product_shape(&a.try_shape()?, &b.try_shape()?)?.iter().product::<usize>() == shape.numel();
+        match self.plain_sweep() {
+            Some(sweep) if fits => tape::with(|tape| {
+                let (target, first) = sweep.target::<E>(tape, operand)?;
+                matmul::multiply_into::<E>(tape, a.handle(), b.handle(), target, first)
+            }),
+            _ => {
+                let product = a.try_matmul(b)?;
+                self.add(k, if fits { product.try_reshape(shape)? } else { product.try_sum_to(&shape)? })
+            }
+        }
     }
 }
 

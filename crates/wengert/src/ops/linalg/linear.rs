@@ -1,6 +1,6 @@
 //! A layer's affine map: one product with the weight's transpose, and the bias.
 
-use wengert_kernels::gemm::{MatMut, MatRef, gemm};
+use wengert_kernels::gemm::{MatMut, MatRef, gemm, gemm_plus};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use super::matmul::rows_times;
@@ -74,13 +74,13 @@ impl<E: FloatElement> Compute<E> for Linear {
         let [n, k] = [inputs[1].layout.shape()[0], inputs[1].layout.shape()[1]];
         let rows = out.len().checked_div(n).unwrap_or(0);
         let x = if x.layout.rank() == 2 { matrix(x) } else { MatRef::row_major(x.slice(), [rows, k]) };
-        if form.bias {
-            let bias = inputs[2].slice::<E>();
-            out.chunks_exact_mut(n.max(1)).for_each(|row| row.copy_from_slice(bias));
-        }
-        let beta = E::of(if form.bias { 1.0 } else { 0.0 });
         profile::count_flops(2 * out.len() * k);
-        gemm(E::of(1.0), x, w.t(), beta, MatMut::row_major(out, [rows, n]));
+        let out = MatMut::row_major(out, [rows, n]);
+        if form.bias {
+            gemm_plus(x, w.t(), MatRef::new(inputs[2].slice(), [rows, n], [0, 1]), out);
+        } else {
+            gemm(E::of(1.0), x, w.t(), E::of(0.0), out);
+        }
     }
 }
 
@@ -103,12 +103,7 @@ impl<E: FloatElement> Derivative<E> for Linear {
     fn backward(cx: &mut Backward<'_, E>, form: &Form) -> Result<()> {
         let g = rows(cx.grad())?;
         if cx.needs(0) {
-            let w = cx.operand::<E>(1)?;
-            if form.rank == 2 {
-                cx.add_product(0, g, w)?;
-            } else {
-                cx.add(0, g.try_matmul(w)?.try_reshape(cx.shape(0)?)?)?;
-            }
+            cx.add_product(0, g, cx.operand::<E>(1)?)?;
         }
         if cx.needs(1) {
             cx.add_product(1, g.try_t()?, rows(cx.operand::<E>(0)?)?)?;

@@ -1,6 +1,6 @@
 //! The matrix product, over batches that broadcast.
 
-use wengert_kernels::gemm::{MatMut, MatRef, gemm, gemm_stack};
+use wengert_kernels::gemm::{MatRef, gemm_stack};
 
 use super::super::{Case, Compute, Derivative, Input, Operation, Structured, record};
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
@@ -48,29 +48,37 @@ fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
 
 impl<E: FloatElement> Compute<E> for Matmul {
     fn output(inputs: &[&Layout], _: &&'static str) -> Result<Shape> {
-        let (a, b) = (inputs[0].shape(), inputs[1].shape());
-        let ((lead_a, [m, k]), (lead_b, [rows, n])) = (split(a), split(b));
-        if k != rows {
-            return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
-        }
-        let lead = broadcast("matmul", lead_a, lead_b).map_err(|_| {
-            error!(
-                Shape,
-                "matmul: shapes {a:?} and {b:?} do not fit: the batches {lead_a:?} and {lead_b:?} do not broadcast; lengths \
-                 must be equal or 1, counted from the last"
-            )
-        })?;
-        Ok(lead.iter().copied().chain([m, n]).collect())
+        product_shape(inputs[0].shape(), inputs[1].shape())
     }
 
     fn forward(inputs: &[Input<'_>], _: &&'static str, out: &mut [E]) {
-        let (a, b) = (&inputs[0], &inputs[1]);
-        let ((lead_a, [m, k]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
-        let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
-        let operands = |batch| (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
-        profile::count_flops(2 * out.len() * k);
-        gemm_stack(E::of(1.0), operands, E::of(0.0), out, [m, n]);
+        multiply(&inputs[0], &inputs[1], 0.0, out);
     }
+}
+
+/// The shape of `a b`.
+pub(crate) fn product_shape(a: &[usize], b: &[usize]) -> Result<Shape> {
+    let ((lead_a, [m, k]), (lead_b, [rows, n])) = (split(a), split(b));
+    if k != rows {
+        return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
+    }
+    let lead = broadcast("matmul", lead_a, lead_b).map_err(|_| {
+        error!(
+            Shape,
+            "matmul: shapes {a:?} and {b:?} do not fit: the batches {lead_a:?} and {lead_b:?} do not broadcast; lengths \
+             must be equal or 1, counted from the last"
+        )
+    })?;
+    Ok(lead.iter().copied().chain([m, n]).collect())
+}
+
+/// `out = a b + beta out`, for shapes that fit.
+fn multiply<E: FloatElement>(a: &Input<'_>, b: &Input<'_>, beta: f64, out: &mut [E]) {
+    let ((lead_a, [m, k]), (lead_b, [_, n])) = (split(a.layout.shape()), split(b.layout.shape()));
+    let lead = broadcast("matmul", lead_a, lead_b).expect("shapes that were checked");
+    let operands = |batch| (matrix::<E>(a, &lead, batch), matrix::<E>(b, &lead, batch));
+    profile::count_flops(2 * out.len() * k);
+    gemm_stack(E::of(1.0), operands, E::of(beta), out, [m, n]);
 }
 
 /// Matrix number `batch` of an operand, counted in the broadcast leading dimensions.
@@ -92,7 +100,7 @@ fn matrix<'a, E: FloatElement>(input: &Input<'a>, lead: &[usize], mut batch: usi
     MatRef::new(&data[offset.min(data.len())..], size, [strides[rank - 2], strides[rank - 1]])
 }
 
-/// Adds (stores, if `first`) the product of two matrices to a block.
+/// Adds (stores, if `first`) the product of two stacks of matrices to a block.
 pub(crate) fn multiply_into<E: FloatElement>(
     tape: &mut Tape,
     a: Handle,
@@ -102,12 +110,7 @@ pub(crate) fn multiply_into<E: FloatElement>(
 ) -> Result<()> {
     let (a, b) = (tape.resolve(a)?, tape.resolve(b)?);
     lend(tape, target, |out: &mut [E], tape| {
-        let (a, b) = (Input::of(tape, a), Input::of(tape, b));
-        let (x, y) = (matrix::<E>(&a, &[], 0), matrix::<E>(&b, &[], 0));
-        let (m, n) = (a.layout.shape()[0], b.layout.shape()[1]);
-        let beta = E::of(if first { 0.0 } else { 1.0 });
-        profile::count_flops(2 * out.len() * a.layout.shape()[1]);
-        gemm(E::of(1.0), x, y, beta, MatMut::row_major(out, [m, n]));
+        multiply(&Input::of(tape, a), &Input::of(tape, b), if first { 0.0 } else { 1.0 }, out);
     });
     Ok(())
 }
@@ -130,13 +133,7 @@ impl<E: FloatElement> Derivative<E> for Matmul {
             }
             let other = cx.operand::<E>(other)?.try_transpose(-2, -1)?;
             let (left, right) = if k == 0 { (g, other) } else { (other, g) };
-            let shape = cx.shape(k)?;
-            if shape.len() == 2 && g.dim() == 2 {
-                cx.add_product(k, left, right)?;
-            } else {
-                let full = left.try_matmul(right)?.try_sum_to(&shape)?;
-                cx.add(k, full)?;
-            }
+            cx.add_product(k, left, right)?;
         }
         Ok(())
     }
