@@ -66,15 +66,7 @@ struct Team {
     has_sleeper: AtomicBool,
 }
 
-static TEAM: Team = Team {
-    taken: AtomicBool::new(false),
-    waiting: AtomicU32::new(0),
-    left: AtomicUsize::new(0),
-    work: AtomicPtr::new(std::ptr::null_mut()),
-    panic: Mutex::new(None),
-    sleeper: Mutex::new(None),
-    has_sleeper: AtomicBool::new(false),
-};
+static TEAM: Team = Team::new();
 
 /// A thread that helps; of a loop for `n` threads the first `n - 1` do.
 struct Helper {
@@ -111,6 +103,18 @@ impl Waiting {
 }
 
 impl Team {
+    const fn new() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            waiting: AtomicU32::new(0),
+            left: AtomicUsize::new(0),
+            work: AtomicPtr::new(std::ptr::null_mut()),
+            panic: Mutex::new(None),
+            sleeper: Mutex::new(None),
+            has_sleeper: AtomicBool::new(false),
+        }
+    }
+
     /// Runs the pieces of a loop with the help of others. What a piece panics with is given back.
     fn share(&'static self, pieces: usize, threads: usize, work: &Loop<'_>) -> Option<Box<dyn Any + Send>> {
         assert!(pieces <= MOST && threads <= MOST, "{pieces} pieces for {threads} threads are too many");
@@ -136,13 +140,19 @@ impl Team {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.0(piece))) {
                 locked(&self.panic).get_or_insert(panic);
             }
-            let is_last = self.left.fetch_sub(1, SeqCst) == 1;
-            if is_last
-                && self.has_sleeper.load(SeqCst)
-                && let Some(thread) = locked(&self.sleeper).take()
-            {
-                thread.unpark();
+            if self.left.fetch_sub(1, SeqCst) == 1 {
+                self.wake_sleeper();
             }
+        }
+    }
+
+    /// Wakes the loop's thread. It may be that of a later loop, which looks for its own pieces and sleeps on: so it stays known for the
+    /// thread that ends the last of those.
+    fn wake_sleeper(&self) {
+        if self.has_sleeper.load(SeqCst)
+            && let Some(thread) = &*locked(&self.sleeper)
+        {
+            thread.unpark();
         }
     }
 
@@ -272,6 +282,21 @@ mod tests {
             });
         }
         assert_eq!(ended.load(SeqCst), 6);
+    }
+
+    #[test]
+    fn a_thread_that_is_woken_for_an_earlier_loop_is_woken_again_for_its_own() {
+        let team = Team::new();
+        team.left.store(1, SeqCst);
+        thread::scope(|scope| {
+            scope.spawn(|| team.wait());
+            while !team.has_sleeper.load(SeqCst) {
+                thread::yield_now();
+            }
+            team.wake_sleeper();
+            team.left.store(0, SeqCst);
+            team.wake_sleeper();
+        });
     }
 
     #[test]
