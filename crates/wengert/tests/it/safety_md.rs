@@ -73,10 +73,7 @@ fn what_safety_md_names_is_there() {
         let is_test =
             name.matches('_').count() > 3 && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
         if is_test {
-            assert!(
-                all.contains(&format!("#[test]\nfn {name}()")) || all.contains(&format!("\nfn {name}()")),
-                "no test {name}"
-            );
+            assert!(all.contains(&format!("fn {name}() {{\n")), "no test {name}");
             tests += 1;
         }
         if let Some(path) = name.strip_prefix("tests/") {
