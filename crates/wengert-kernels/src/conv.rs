@@ -22,6 +22,7 @@ use crate::gemm::{Gemm, MatMut, MatRef, SHARED_WORK, gemm, gemm_plus};
 use crate::map::add_assign;
 use crate::parallel::{Chunks, parts_of, run_parts};
 use crate::simd::{self, Kernel};
+use crate::strided::pack;
 use crate::window::Window;
 
 /// The sizes of a convolution.
@@ -84,7 +85,7 @@ pub fn forward<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], w: &[E], bias:
         return;
     }
     conv.for_images(conv.groups * output, out, &|images, out| {
-        with_columns(conv, |columns| {
+        with_columns(conv, 0, |columns, _| {
             for (k, out) in out.chunks_exact_mut(output).enumerate() {
                 let (part, group) = (images.start * conv.groups + k, k % conv.groups);
                 let columns = columns_of(conv, &x[part * input..][..input], columns);
@@ -164,24 +165,41 @@ pub fn weight_gradient<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E
     });
 }
 
-/// Adds the share of some images to the gradient of the weight.
+/// Adds the share of some images to the gradient of the weight, which was 0.
 fn add_weights<E: Real<Mask = bool> + Gemm>(conv: &Conv, x: &[E], g: &[E], images: Range<usize>, out: &mut [E]) {
     let ([input, output, weight], depth, places) = (conv.sizes(), conv.depth(), conv.window.places());
-    with_columns(conv, |columns| {
-        for part in images.start * conv.groups..images.end * conv.groups {
-            let columns = columns_of(conv, &x[part * input..][..input], columns);
-            let out = &mut out[part % conv.groups * weight..][..weight];
+    let parts = images.start * conv.groups..images.end * conv.groups;
+    // The right operand is copied to panels: the smaller one.
+    let by_depth = conv.outputs < depth;
+    with_columns(conv, if by_depth { out.len() } else { 0 }, |columns, sums| {
+        sums.fill(E::of(0.0));
+        for part in parts {
+            let columns = MatRef::row_major(columns_of(conv, &x[part * input..][..input], columns), [depth, places]);
             let g = MatRef::row_major(&g[part * output..], [conv.outputs, places]);
-            let columns = MatRef::row_major(columns, [depth, places]).t();
-            gemm(E::of(1.0), g, columns, E::of(1.0), MatMut::row_major(out, [conv.outputs, depth]));
+            let group = part % conv.groups * weight..(part % conv.groups + 1) * weight;
+            if by_depth {
+                let sums = MatMut::row_major(&mut sums[group], [depth, conv.outputs]);
+                gemm(E::of(1.0), columns, g.t(), E::of(1.0), sums);
+            } else {
+                let out = MatMut::row_major(&mut out[group], [conv.outputs, depth]);
+                gemm(E::of(1.0), g, columns.t(), E::of(1.0), out);
+            }
+        }
+        if by_depth {
+            for (sums, out) in sums.chunks_exact(weight).zip(out.chunks_exact_mut(weight)) {
+                pack(sums, &[conv.outputs, depth], &[1, conv.outputs], 0, out);
+            }
         }
     });
 }
 
-/// Runs `f` with memory for the columns of one group of an image.
-fn with_columns<E: Gemm>(conv: &Conv, f: impl FnOnce(&mut [E])) {
+/// Runs `f` with memory for the columns of one group of an image, and for `more` elements.
+fn with_columns<E: Gemm>(conv: &Conv, more: usize, f: impl FnOnce(&mut [E], &mut [E])) {
     let len = if conv.window.is_identity() { 0 } else { conv.depth() * conv.window.places() };
-    E::scratch(len, f);
+    E::scratch(len + more, |memory| {
+        let (columns, more) = memory.split_at_mut(len);
+        f(columns, more);
+    });
 }
 
 /// The columns of `x`, made in `memory`, or `x` itself if that is what they are.
@@ -222,16 +240,21 @@ impl<E: Real> Kernel for MakeColumns<'_, E> {
 /// Writes the row of `tap` line by line.
 #[inline(always)]
 fn make_row<E: Real>(window: &Window, tap: &Tap, plane: &[E], row: &mut [E]) {
-    let ([_, width], stride) = (window.input, window.stride[1]);
+    let ([_, width], [step, stride]) = (window.input, window.stride);
     let (start, end) = (tap.columns.start, tap.columns.end);
-    for (r, out) in row.chunks_exact_mut(window.output[1]).enumerate() {
-        if !tap.rows.contains(&r) || start == end {
-            out.fill(E::of(0.0));
-            continue;
+    if tap.rows.is_empty() || start == end {
+        return row.fill(E::of(0.0));
+    }
+    let ow = window.output[1];
+    row[..tap.rows.start * ow].fill(E::of(0.0));
+    row[tap.rows.end * ow..].fill(E::of(0.0));
+    let from = &plane[window.at(0, tap.rows.start, tap.i) * width + window.at(1, start, tap.j)..];
+    let lines = row[tap.rows.start * ow..tap.rows.end * ow].chunks_exact_mut(ow);
+    for (out, from) in lines.zip(from.chunks(step * width)) {
+        if end - start < ow {
+            out[..start].fill(E::of(0.0));
+            out[end..].fill(E::of(0.0));
         }
-        out[..start].fill(E::of(0.0));
-        out[end..].fill(E::of(0.0));
-        let from = &plane[window.at(0, r, tap.i) * width + window.at(1, start, tap.j)..];
         let out = &mut out[start..end];
         match stride {
             1 => copy(from, out),
@@ -355,9 +378,8 @@ fn add<E: Real>(from: &[E], to: &mut [E]) {
     let (to, to_rest) = to.as_chunks_mut::<CHUNK>();
     let whole = from.len();
     for (to, from) in to.iter_mut().zip(from) {
-        for i in 0..CHUNK {
-            to[i] = to[i] + from[i];
-        }
+        // All are read before one is written, which the compiler turns into one addition.
+        *to = std::array::from_fn(|i| to[i] + from[i]);
     }
     let rest = to[whole..].as_flattened_mut().iter_mut().chain(to_rest);
     rest.zip(from_rest).for_each(|(to, &from)| *to = *to + from);

@@ -158,9 +158,6 @@ impl<E: Real<Mask = bool>> Kernel for MaxIndices<'_, E> {
     }
 }
 
-/// No element was met yet.
-const NOWHERE: i32 = i32::MIN;
-
 impl<E: Real<Mask = bool>> MaxIndices<'_, E> {
     /// With `STRIDE` columns between two places, or with any number of them if it is 0.
     #[inline(always)]
@@ -170,30 +167,35 @@ impl<E: Real<Mask = bool>> MaxIndices<'_, E> {
         if window.places() == 0 {
             return;
         }
-        // At these columns, all taps lie inside of the plane.
-        let (first, last) = (window.inside(1, 0), window.inside(1, window.kernel[1] - 1));
-        let (start, end) = (first.start.max(last.start).min(ow), last.end.min(first.end));
-        let end = end.max(start);
+        // At these rows and columns, all taps lie inside of the plane.
+        let inner = [0, 1].map(|axis| {
+            let (first, last) = (window.inside(axis, 0), window.inside(axis, window.kernel[axis] - 1));
+            first.start.max(last.start)..first.end.min(last.end)
+        });
+        let [rows, columns] = &inner;
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {
-            for (row, out) in out.chunks_exact_mut(ow).enumerate() {
-                for column in (0..start).chain(end..ow) {
-                    [out[column]] = largest::<E, 1, STRIDE, true>(x, window, row, column);
+            for row in 0..oh {
+                let (left, right) = if rows.contains(&row) { (columns.start, columns.end) } else { (ow, ow) };
+                for column in (0..left).chain(right..ow) {
+                    out[row * ow + column] = largest_at_edge(x, window, row, column);
                 }
-                let mut column = start;
-                while column < end {
-                    // The last eight may overlap those before.
-                    if end - start >= 8 {
-                        column = column.min(end - 8);
-                        out[column..column + 8]
-                            .copy_from_slice(&largest::<E, 8, STRIDE, false>(x, window, row, column));
-                        column += 8;
-                    } else if end - column >= 4 {
-                        out[column..column + 4]
-                            .copy_from_slice(&largest::<E, 4, STRIDE, false>(x, window, row, column));
-                        column += 4;
+            }
+            for row in rows.clone() {
+                let out = &mut out[row * ow..][columns.clone()];
+                let mut done = 0;
+                while done < out.len() {
+                    let start = window.at(0, row, 0) * window.input[1] + window.at(1, columns.start, 0);
+                    if out.len() >= 8 {
+                        // The last eight may overlap those before.
+                        done = done.min(out.len() - 8);
+                        largest::<E, 8, STRIDE>(x, window, start + done * window.stride[1], &mut out[done..][..8]);
+                        done += 8;
+                    } else if out.len() - done >= 4 {
+                        largest::<E, 4, STRIDE>(x, window, start + done * window.stride[1], &mut out[done..][..4]);
+                        done += 4;
                     } else {
-                        [out[column]] = largest::<E, 1, STRIDE, false>(x, window, row, column);
-                        column += 1;
+                        largest::<E, 1, STRIDE>(x, window, start + done * window.stride[1], &mut out[done..][..1]);
+                        done += 1;
                     }
                 }
             }
@@ -201,33 +203,44 @@ impl<E: Real<Mask = bool>> MaxIndices<'_, E> {
     }
 }
 
-/// The indices of the largest elements at `N` places from `column` on; at an `EDGE`, taps may lie outside of the plane, at others only
-/// in other rows.
-#[inline(always)]
-fn largest<E: Real<Mask = bool>, const N: usize, const STRIDE: usize, const EDGE: bool>(
-    x: &[E],
-    window: &Window,
-    row: usize,
-    column: usize,
-) -> [i64; N] {
-    let stride = if STRIDE == 0 { window.stride[1] } else { STRIDE };
-    let mut best = [E::of(f64::NEG_INFINITY); N];
-    // Where the largest so far lies, less `stride` times its place among the `N`.
-    let mut lies = [NOWHERE; N];
+/// The index of the largest element at a place where taps may lie outside of the plane; 0 if all do.
+fn largest_at_edge<E: Real<Mask = bool>>(x: &[E], window: &Window, row: usize, column: usize) -> i64 {
+    let mut best: Option<(E, usize)> = None;
     for i in (0..window.kernel[0]).filter(|&i| window.is_inside(0, row, i)) {
-        let line = window.at(0, row, i) * window.input[1];
-        for j in (0..window.kernel[1]).filter(|&j| !EDGE || window.is_inside(1, column, j)) {
-            let at = line + window.at(1, column, j);
-            let x = &x[at..][..(N - 1) * stride + 1];
-            for c in 0..N {
-                let x = x[c * stride];
-                let is_better = best[c].lt(x) | x.is_nan() | (lies[c] == NOWHERE);
-                best[c] = E::select(is_better, x, best[c]);
-                lies[c] = if is_better { at as i32 } else { lies[c] };
+        for j in (0..window.kernel[1]).filter(|&j| window.is_inside(1, column, j)) {
+            let at = window.at(0, row, i) * window.input[1] + window.at(1, column, j);
+            if best.is_none_or(|(best, _)| best.lt(x[at]) | x[at].is_nan()) {
+                best = Some((x[at], at));
             }
         }
     }
-    std::array::from_fn(|c| if lies[c] == NOWHERE { 0 } else { i64::from(lies[c]) + (c * stride) as i64 })
+    best.map_or(0, |(_, at)| at as i64)
+}
+
+/// Writes the indices of the largest elements at `N` places in a row, the first tap of the first of which lies at `start`; no tap lies
+/// outside of the plane.
+#[inline(always)]
+fn largest<E: Real<Mask = bool>, const N: usize, const STRIDE: usize>(
+    x: &[E],
+    window: &Window,
+    start: usize,
+    out: &mut [i64],
+) {
+    let stride = if STRIDE == 0 { window.stride[1] } else { STRIDE };
+    let mut best = [E::of(f64::NEG_INFINITY); N];
+    // How far behind the first tap it lies.
+    let mut lies = [0; N];
+    for (i, j) in (0..window.kernel[0]).flat_map(|i| (0..window.kernel[1]).map(move |j| (i, j))) {
+        let tap = i * window.dilation[0] * window.input[1] + j * window.dilation[1];
+        let x = &x[start + tap..][..(N - 1) * stride + 1];
+        let met: [E; N] = std::array::from_fn(|c| x[c * stride]);
+        let is_better: [bool; N] = std::array::from_fn(|c| best[c].lt(met[c]) | met[c].is_nan());
+        lies = std::array::from_fn(|c| if is_better[c] { tap as i32 } else { lies[c] });
+        best = std::array::from_fn(|c| E::select(is_better[c], met[c], best[c]));
+    }
+    for (c, (out, lies)) in out.iter_mut().zip(lies).enumerate() {
+        *out = (start + c * stride) as i64 + i64::from(lies);
+    }
 }
 
 /// Taps along one axis whose places are found once for all planes.
