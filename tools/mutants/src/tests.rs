@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 const MEMORY_KIB: u64 = 8 << 20;
 /// A test that takes longer without a mutant is left out.
 const LONGEST: Duration = Duration::from_secs(120);
+/// Time over which a test is waited for at once. It is these that are counted: while all is stopped, no time passes.
+const TICK: Duration = Duration::from_secs(1);
+/// What the system sends to a process whose time on the processor is over.
+const SIGXCPU: i32 = 24;
 
 /// A test binary, with what it is run with.
 struct Suite {
@@ -141,7 +146,7 @@ impl Suites {
         // The limit is of the processor's time; a machine that is busy with other things must not look like a mutant without an end.
         let seconds = limit.as_secs() + 1;
         let mut child = Command::new("sh")
-            .args(["-c", &format!("ulimit -v {MEMORY_KIB}; ulimit -c 0; ulimit -t {seconds}; exec \"$0\" \"$@\"")])
+            .args(["-c", &format!("ulimit -v {MEMORY_KIB}; ulimit -c 0; ulimit -S -t {seconds}; exec \"$0\" \"$@\"")])
             .arg(&suite.executable)
             .args(names)
             .args(["--exact", "--test-threads=2"])
@@ -158,6 +163,7 @@ impl Suites {
         let _ = child.kill();
         let status = child.wait()?;
         Ok(match outcome {
+            Outcome::Passed if status.signal() == Some(SIGXCPU) => Outcome::TimedOut,
             Outcome::Passed if !status.success() => Outcome::Failed(None),
             outcome => outcome,
         })
@@ -180,23 +186,24 @@ fn watch(child: &mut Child, limit: Duration) -> Outcome {
             }
         }
     });
-    let end = Instant::now() + limit;
-    loop {
-        match receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
+    let (mut ticks, mut closed) = (limit.as_secs(), 0);
+    while ticks > 0 {
+        match receive.recv_timeout(TICK) {
             Ok(line) => {
                 if let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) {
                     return Outcome::Failed(Some(name.trim_end_matches(" - should panic").to_owned()));
                 }
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => return Outcome::TimedOut,
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    // The pipe is closed; what closes it and does not end is stopped.
-    while Instant::now() < end {
-        match child.try_wait() {
-            Ok(None) => thread::sleep(Duration::from_millis(5)),
-            _ => return Outcome::Passed,
+            Err(mpsc::RecvTimeoutError::Timeout) => ticks -= 1,
+            // The pipe is closed; what closes it and does not end is stopped.
+            Err(mpsc::RecvTimeoutError::Disconnected) => match child.try_wait() {
+                Ok(None) => {
+                    thread::sleep(Duration::from_millis(5));
+                    closed += 1;
+                    ticks -= u64::from(closed % 200 == 0);
+                }
+                _ => return Outcome::Passed,
+            },
         }
     }
     Outcome::TimedOut
