@@ -284,7 +284,7 @@ impl<E: Gemm> Product<E> {
                 parts => {
                     let mut pieces = Pieces::new();
                     product.cut(parts, &mut pieces);
-                    // As above, for each piece.
+                    // Parts have separate blocks of `c`; for each, the invariant is the caller's promise.
                     pieces.run(&|product| E::block(&product));
                 }
             }
@@ -298,7 +298,8 @@ impl<E: Gemm> Product<E> {
     unsafe fn cut(self, parts: usize, pieces: &mut Pieces<Self>) {
         let by_rows = self.m > 2 * self.n;
         let (len, unit) = if by_rows { (self.m, ROW_UNIT) } else { (self.n, COL_UNIT) };
-        if parts <= 1 || len < 2 * unit * parts {
+        let parts = parts.min(len / (2 * unit));
+        if parts <= 1 {
             return pieces.push(self);
         }
         let at = len * (parts / 2) / parts / unit * unit;

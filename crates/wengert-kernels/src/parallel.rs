@@ -19,8 +19,8 @@ thread_local! {
     static THREADS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many threads work on a large loop of this thread, itself among them: what [`set_num_threads`] said, or else the environment
-/// variable `WENGERT_NUM_THREADS`, or else the number of processors that this process may use.
+/// How many threads, itself among them, work on a large loop of this thread at most: what [`set_num_threads`] said, or else the
+/// environment variable `WENGERT_NUM_THREADS` if it is a number from 1 on, or else the number of processors that this process may use.
 #[must_use]
 pub fn num_threads() -> usize {
     static DEFAULT: LazyLock<usize> = LazyLock::new(|| {
@@ -34,8 +34,10 @@ pub fn num_threads() -> usize {
     }
 }
 
-/// Sets how many threads, from 1 to 64, work on large loops of this thread; more than 64 are 64. 1 is best for threads that compute side
-/// by side, each on a tape of its own. Results do not depend on it.
+/// Sets how many threads, from 1 to 64, work on large loops of this thread at most; more than 64 are 64. Results do not depend on it.
+///
+/// One loop of the process has helpers at a time, so 1 is best for threads that compute side by side, each on a tape of its own.
+/// Helpers look out for the next loop for 200 µs before they sleep.
 ///
 /// # Panics
 /// If `count` is 0.
@@ -57,7 +59,7 @@ static SHARE_ALL: LazyLock<AtomicBool> =
 /// How often debug builds cut a loop in two.
 static CUTS: AtomicUsize = AtomicUsize::new(0);
 
-/// For tests: has every loop that can be cut shared by the threads of the current pool, also where that does not pay; gives what held
+/// For tests: has every loop that can be cut shared by threads, also where that does not pay; gives what held
 /// before. Release builds take no notice.
 pub fn share_all(on: bool) -> bool {
     SHARE_ALL.swap(on, Relaxed)
@@ -111,18 +113,20 @@ pub fn in_parts<P: Part>(len: usize, cost: usize, unit: usize, out: P, run: impl
 /// Pieces for each thread: who comes late, or is interrupted, has fewer of them.
 const PIECES: usize = 4;
 
-/// How much less work is worth sharing with a helper that is awake.
-const AWAKE: usize = 4;
+/// How much less work is worth sharing with helpers that are awake.
+const READY: usize = 4;
 
-/// In how many parts so much work is best done, if it is shared from `shared` on with a helper that must be woken.
+/// In how many parts so much work is best done, if it is shared from `shared` on with helpers that must be woken.
 pub(crate) fn parts_of(work: usize, shared: usize) -> usize {
-    let shared = if team::is_awake() { shared / AWAKE } else { shared };
     let threads = num_threads();
-    match work < shared {
-        true if cfg!(debug_assertions) && SHARE_ALL.load(Relaxed) => threads,
-        _ if work < shared || threads == 1 => 1,
-        _ => (threads * PIECES).min(work / (shared / 2)).min(MOST),
+    if cfg!(debug_assertions) && SHARE_ALL.load(Relaxed) {
+        return if work < shared { threads } else { (threads * PIECES).min(MOST) };
     }
+    if work < shared / READY || threads == 1 || team::is_taken() {
+        return 1;
+    }
+    let most = if work < shared { 1 + team::awake(threads) } else { threads * PIECES };
+    most.min(work / (shared / READY / 2)).min(MOST)
 }
 
 /// As [`in_parts`], in so many parts of similar size.
@@ -165,7 +169,7 @@ impl<T: Send> Pieces<T> {
     }
 
     pub(crate) fn push(&mut self, piece: T) {
-        *locked(&self.pieces[self.count]) = Some(piece);
+        self.pieces[self.count] = Mutex::new(Some(piece));
         self.count += 1;
     }
 
@@ -175,9 +179,8 @@ impl<T: Send> Pieces<T> {
             CUTS.fetch_add(self.count.saturating_sub(1), Relaxed);
         }
         team::run(self.count, num_threads(), &|i| {
-            if let Some(piece) = locked(&self.pieces[i]).take() {
-                f(piece);
-            }
+            let piece = locked(&self.pieces[i]).take();
+            f(piece.expect("each piece is run once"));
         });
     }
 }

@@ -33,7 +33,7 @@ macro_rules! scratch {
                     memory.resize(len, 0.0);
                 }
                 let result = f(&mut memory[..len]);
-                // A thread that waits for another may have run a loop inside of this one.
+                // A loop inside of this one has left its own.
                 let inner = KEPT.take();
                 KEPT.set(if inner.len() > memory.len() { inner } else { memory });
                 result

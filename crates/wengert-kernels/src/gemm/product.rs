@@ -34,9 +34,9 @@ pub struct Product<E> {
     pub(super) c: Strided<*mut E>,
 }
 
-// SAFETY: a product goes to another thread only as one of two parts with separate blocks of `c`, while the caller's
-// borrows of all three slices last.
-unsafe impl<E: Send> Send for Product<E> {}
+// SAFETY: a product goes to another thread only as one of several parts with separate blocks of `c`, which read the same
+// operands, while the caller's borrows of all slices last.
+unsafe impl<E: Send + Sync> Send for Product<E> {}
 
 impl<P> Strided<*mut P> {
     /// The same matrix, to be read.

@@ -191,7 +191,7 @@ fn the_number_of_threads_leaves_the_bits_alone() {
         for layouts in [LAYOUTS[0], LAYOUTS[1], LAYOUTS[4]] {
             let case = Case { shape, layouts, alpha: 1.5, beta: 0.5 };
             let one = bits(1, &case);
-            for threads in [2, 3] {
+            for threads in [2, 3, 8, 64] {
                 assert!(one == bits(threads, &case), "{shape:?} {layouts:?} on {threads} threads");
             }
         }

@@ -6,7 +6,8 @@
 //! loop for [`AWAKE`], and then sleep.
 //!
 //! One loop at a time has helpers; others, also those inside of its pieces, are run by their own threads. Helpers are started when
-//! they are first wanted, and stay. Nothing here allocates but the start of a helper.
+//! they are first wanted, and stay; a process that was forked from this one never has any. Nothing here allocates but the start of a
+//! helper.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,29 +22,49 @@ pub const MOST: usize = 64;
 
 /// How long a helper that has nothing to do looks out for the next loop: the time between two loops of one step.
 const AWAKE: Duration = Duration::from_micros(200);
+/// From when on they let other threads run meanwhile, of which there may be more than processors.
+const POLITE: Duration = Duration::from_micros(20);
 /// How long the loop's thread looks out for the end of the last pieces before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(200);
 
 /// Runs `f` with every number below `pieces`, by up to `threads` threads, of which this is one.
 ///
 /// # Panics
-/// As a piece does, when all others have ended.
+/// As a piece does: when all others have ended or, without helpers, at once.
 pub fn run(pieces: usize, threads: usize, f: &(dyn Fn(usize) + Sync)) {
+    assert!(pieces <= MOST && threads <= MOST, "{pieces} pieces for {threads} threads are too many");
     let threads = threads.min(pieces);
     if threads <= 1 || TEAM.taken.swap(true, SeqCst) {
         return (0..pieces).for_each(f);
     }
-    // From here to the end nothing panics.
+    let guard = AbortOnUnwind;
     let panic = TEAM.share(pieces, threads, &Loop(f));
     TEAM.taken.store(false, SeqCst);
+    std::mem::forget(guard);
     if let Some(panic) = panic {
         resume_unwind(panic);
     }
 }
 
-/// Whether a helper looks out for a loop, and would begin at once.
-pub fn is_awake() -> bool {
-    HELPERS[0].thread.get().is_some() && !HELPERS[0].sleeps.load(Relaxed) && !TEAM.taken.load(Relaxed)
+/// Whether there is a loop with helpers, so that no other can have any.
+pub fn is_taken() -> bool {
+    TEAM.taken.load(Relaxed)
+}
+
+/// How many of the helpers for `threads` threads look out for a loop, and would begin at once.
+pub fn awake(threads: usize) -> usize {
+    let is_awake = |helper: &&Helper| !helper.sleeps.load(Relaxed) && matches!(helper.thread.get(), Some(Some(_)));
+    HELPERS[..threads - 1].iter().filter(is_awake).count()
+}
+
+/// Ends the process if a panic unwinds past it: others would use a loop that is gone, or wait for ever. Nothing here panics but pieces,
+/// and those are caught.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
 }
 
 /// What is run for each piece.
@@ -51,7 +72,7 @@ struct Loop<'a>(&'a (dyn Fn(usize) + Sync));
 
 /// The loop that is shared.
 struct Team {
-    /// Whether there is one. Who sets it may write the others until it is cleared.
+    /// Whether there is one. Who sets it begins the loop and clears it when the loop has ended.
     taken: AtomicBool,
     /// The pieces that wait for a thread: a [`Waiting`].
     waiting: AtomicU32,
@@ -63,6 +84,7 @@ struct Team {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// The loop's thread, while it sleeps until `left` is 0.
     sleeper: Mutex<Option<Thread>>,
+    /// Whether there is a sleeper: who ends a last piece need not lock to see that there is none.
     has_sleeper: AtomicBool,
 }
 
@@ -70,7 +92,8 @@ static TEAM: Team = Team::new();
 
 /// A thread that helps; of a loop for `n` threads the first `n - 1` do.
 struct Helper {
-    thread: OnceLock<Thread>,
+    /// `None` if the system would not start it.
+    thread: OnceLock<Option<Thread>>,
     sleeps: AtomicBool,
 }
 
@@ -117,7 +140,6 @@ impl Team {
 
     /// Runs the pieces of a loop with the help of others. What a piece panics with is given back.
     fn share(&'static self, pieces: usize, threads: usize, work: &Loop<'_>) -> Option<Box<dyn Any + Send>> {
-        assert!(pieces <= MOST && threads <= MOST, "{pieces} pieces for {threads} threads are too many");
         self.work.store((&raw const *work).cast_mut().cast(), SeqCst);
         self.left.store(pieces, SeqCst);
         let waiting = Waiting { threads: threads as u8, next: 0, pieces: pieces as u8 };
@@ -133,16 +155,25 @@ impl Team {
     /// Runs pieces until none waits for this thread.
     fn work_as(&'static self, thread: usize) {
         while let Some(piece) = self.begin(thread) {
-            // SAFETY: `share` stored the pointer before this piece began to wait, and does not return, nor is there another loop,
-            // before `left` is 0, for which this piece must end. So what it points to lives. It is read here by several threads,
-            // and what it refers to is `Sync`.
+            // SAFETY: `share` stored the pointer before this piece began to wait. It neither returns nor unwinds (`AbortOnUnwind`),
+            // nor is there another loop, before `left` is 0, for which this piece must end. So what it points to lives. It is read
+            // here by several threads, and what it refers to is `Sync`.
             let work = unsafe { &*self.work.load(SeqCst).cast::<Loop<'_>>().cast_const() };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.0(piece))) {
-                locked(&self.panic).get_or_insert(panic);
+                self.keep(panic);
             }
             if self.left.fetch_sub(1, SeqCst) == 1 {
                 self.wake_sleeper();
             }
+        }
+    }
+
+    /// Keeps what the first piece panicked with. Others are leaked: what they carry may panic when it is dropped.
+    fn keep(&self, panic: Box<dyn Any + Send>) {
+        let mut first = locked(&self.panic);
+        match *first {
+            None => *first = Some(panic),
+            Some(_) => std::mem::forget(panic),
         }
     }
 
@@ -181,31 +212,30 @@ impl Team {
 
 impl Helper {
     /// Wakes the helper if it sleeps, and starts it if it was never wanted before. If the system has no thread, there is one helper
-    /// less.
+    /// less from then on.
     fn call(&'static self, number: usize) {
-        if let Some(thread) = self.thread.get() {
-            if self.sleeps.load(SeqCst) {
-                thread.unpark();
-            }
-        } else {
-            let started = thread::Builder::new().name(format!("wengert-{number}")).spawn(move || self.help(number));
-            if let Ok(handle) = started {
+        match self.thread.get() {
+            Some(Some(thread)) if self.sleeps.load(SeqCst) => thread.unpark(),
+            Some(_) => {}
+            None => {
+                let started = thread::Builder::new().name(format!("wengert-{number}")).spawn(move || self.help(number));
                 // One thread at a time calls helpers: the one that shares its loop.
-                let _ = self.thread.set(handle.thread().clone());
+                let _ = self.thread.set(started.ok().map(|handle| handle.thread().clone()));
             }
         }
     }
 
     fn help(&'static self, number: usize) {
+        let _guard = AbortOnUnwind;
         let is_wanted = || Waiting::of(TEAM.waiting.load(SeqCst)).begin(number).is_some();
         loop {
             TEAM.work_as(number);
             if look_out(AWAKE, is_wanted) {
                 continue;
             }
-            // Who shares a loop after the look below sees this, and wakes the thread.
+            // Who shares a loop after the look below sees this, and wakes the thread. Woken too late, it looks out for the next one.
             self.sleeps.store(true, SeqCst);
-            while !is_wanted() {
+            if !is_wanted() {
                 thread::park();
             }
             self.sleeps.store(false, SeqCst);
@@ -215,6 +245,9 @@ impl Helper {
 
 /// Waits actively for what is looked out for, but no longer than `time`.
 fn look_out(time: Duration, mut is_there: impl FnMut() -> bool) -> bool {
+    if is_there() {
+        return true;
+    }
     let start = Instant::now();
     loop {
         for _ in 0..32 {
@@ -223,8 +256,10 @@ fn look_out(time: Duration, mut is_there: impl FnMut() -> bool) -> bool {
             }
             std::hint::spin_loop();
         }
-        if start.elapsed() > time {
-            return false;
+        match start.elapsed() {
+            waited if waited > time => return false,
+            waited if waited > POLITE => thread::yield_now(),
+            _ => {}
         }
     }
 }
@@ -294,9 +329,50 @@ mod tests {
                 thread::yield_now();
             }
             team.wake_sleeper();
+            assert!(locked(&team.sleeper).is_some(), "the second wake finds the sleeper");
             team.left.store(0, SeqCst);
             team.wake_sleeper();
         });
+    }
+
+    #[test]
+    fn helpers_help() {
+        // Two pieces that wait for each other. Now and then another test has the helpers.
+        let meet = |_| {
+            let met = AtomicUsize::new(0);
+            let both = AtomicUsize::new(0);
+            run(2, 2, &|_| {
+                met.fetch_add(1, SeqCst);
+                if look_out(Duration::from_millis(300), || met.load(SeqCst) == 2) {
+                    both.fetch_add(1, SeqCst);
+                }
+            });
+            both.load(SeqCst) == 2
+        };
+        assert!((0..50).any(meet));
+    }
+
+    #[test]
+    fn panics_of_several_pieces_with_payloads_that_panic_when_dropped_end_as_the_first() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                assert!(thread::panicking(), "a bomb was dropped");
+            }
+        }
+        for _ in 0..50 {
+            let ended = AtomicUsize::new(0);
+            let shared = catch_unwind(AssertUnwindSafe(|| {
+                run(6, 3, &|piece| {
+                    if piece % 2 == 0 {
+                        std::panic::panic_any(Bomb);
+                    }
+                    ended.fetch_add(1, SeqCst);
+                });
+            }));
+            std::mem::forget(shared.unwrap_err().downcast::<Bomb>().unwrap());
+            assert!([0, 3].contains(&ended.load(SeqCst)));
+        }
     }
 
     #[test]
