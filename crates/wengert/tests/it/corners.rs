@@ -8,8 +8,8 @@ use wengert::func::{hessian, vjp};
 use wengert::options::{BatchNorm, CrossEntropy, LayerNorm};
 use wengert::table::samples;
 use wengert::{
-    EnableGrad, ErrorKind, GradOptions, IndexTensor, Scope, Tensor, Tensor64, cat, einsum, enable_grad, grad_with,
-    memory, no_grad, scope, try_einsum,
+    EnableGrad, ErrorKind, GradOptions, IndexTensor, Scope, Tensor, Tensor64, cat, einsum, enable_grad, grad,
+    grad_with, memory, no_grad, scope, try_einsum,
 };
 
 use super::samples::{inputs, leaves};
@@ -84,6 +84,35 @@ fn a_view_that_is_older_than_a_write_has_the_gradient_of_the_write() {
     y.mul_(3.0);
     ((part * part).sum() + part_of_part.sum()).backward();
     assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 144.0, 222.0]);
+}
+
+/// The first entry of the scope is the view, recorded anew from what was written; another one lies there afterwards.
+#[test]
+fn a_view_that_a_scope_recorded_anew_ends_with_it() {
+    let y = Tensor64::new([1.0, 2.0, 3.0]).requires_grad_(true) * 2.0;
+    let part = y.narrow(0, 1, 2);
+    y.mul_(3.0);
+    for _ in 0..2 {
+        assert_eq!(scope(|| part.to_vec()), [12.0, 18.0]);
+        let _other = Tensor64::ones(2) + 4.0;
+        assert_eq!(part.to_vec(), [12.0, 18.0]);
+        y.mul_(1.0);
+    }
+}
+
+/// What was written in a scope before is no write to the values that this one reads.
+#[test]
+fn a_gradient_that_every_scope_shows_uses_and_writes() {
+    let w = Tensor64::ones(2).requires_grad_(true);
+    (w * 4.0).sum().backward();
+    for step in 0..4 {
+        scope(|| {
+            let g = w.grad().expect("backward was called");
+            let factor = grad((w * g).sum(), &[w])[0];
+            assert_eq!(factor.to_vec(), [4.0 * f64::powi(0.5, step); 2]);
+            g.mul_(0.5);
+        });
+    }
 }
 
 /// The sweep has begun to fill the leaf `w` when the hook on `h`, which was recorded before it, sweeps to `w` too.

@@ -420,6 +420,30 @@ fn in_a_checkpoint() {
     }
 }
 
+/// As in PyTorch, which passes only what leads to a tensor that was asked for.
+#[test]
+fn grad_runs_no_hook_of_what_leads_elsewhere() {
+    let count = Rc::new(Cell::new(0));
+    let [x, y] = [2.0, 3.0].map(|value| Tensor64::new([value, 1.0]).requires_grad_(true));
+    let seen = Rc::clone(&count);
+    let product = move |(a, b): (Tensor64, Tensor64)| {
+        let (h, seen) = (a * 2.0, Rc::clone(&seen));
+        h.register_hook(move |_| {
+            seen.set(seen.get() + 1);
+            None
+        });
+        h * b
+    };
+    assert_eq!(grad(product((y, x)).sum(), &[x])[0].to_vec(), [6.0, 2.0]);
+    assert_eq!(count.take(), 0);
+    assert_eq!(grad(product((x, y)).sum(), &[x])[0].to_vec(), [6.0, 2.0]);
+    assert_eq!(count.take(), 1);
+    // The second is swept first, and its entries lie where those of the first then do.
+    let sum = checkpoint(product.clone(), (y, x)) + checkpoint(product, (x, y));
+    assert_eq!(grad(sum.sum(), &[x])[0].to_vec(), [12.0, 4.0]);
+    assert_eq!(count.take(), 1);
+}
+
 #[test]
 fn hooks_end_with_their_tensor() {
     let drops = Rc::new(Cell::new(0));

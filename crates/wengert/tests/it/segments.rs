@@ -152,6 +152,26 @@ fn what_is_wanted_is_given_and_the_rest_is_dropped_or_accumulated() {
     assert_eq!(grad(given.sum(), &[w])[0].item(), 18.0 + 2.0 * 3.0 * 3.0);
 }
 
+/// Only what lies before a segment ends there; and each of it is named once, however often it is used or given.
+#[test]
+fn a_segment_begins_with_its_first_entry() {
+    let (x, count) = (Tensor::ones(2).requires_grad_(true), Rc::new(Cell::new(0)));
+    let counted = Rc::clone(&count);
+    x.register_post_accumulate_grad_hook(move |_| counted.set(counted.get() + 1));
+    let begin = position();
+    let h = x * 3.0;
+    let middle = position();
+    let loss = (h * h).sum();
+    let adjoints = Segment::since(begin).backward(&[(loss, one())], &[h]);
+    assert_eq!(adjoints[0].expect("h leads to the loss").to_vec(), [6.0; 2]);
+    assert_eq!(x.grad().expect("x is not wanted").to_vec(), [18.0; 2]);
+    assert_eq!(count.get(), 1);
+    let upper = Segment::since(middle);
+    assert!(matches!(upper.inputs::<f32>()[..], [input] if input.is(h)));
+    let below = upper.pull_back(&[(loss, one()), (h, Tensor::ones(2))]);
+    assert!(matches!(below[..], [(input, adjoint)] if input.is(h) && adjoint.to_vec() == [7.0; 2]));
+}
+
 #[test]
 fn hooks_and_retained_gradients() {
     scope(|| {
