@@ -149,6 +149,7 @@ TABLE = {
     "ln_f32": (log1p, -THIRD, THIRD, 8, 32),
     "ln_f64": (log_series, 0, (3 - 2 * mp.sqrt(2)) ** 2, 7, 64),
     "sinh_f64": (lambda: odd(mp.sinh), 0, 1, 8, 64),
+    "tanh_f32": (lambda: odd(mp.tanh), 0, mpf("0.551") ** 2, 5, 32),
     "erf_f32": (erf, 0, 1, 7, 32),
     "erf_f64": (erf, 0, 1, 13, 64),
     "erf_tail_f32": (erf_tail_f32, 0, 3, 7, 32),

@@ -164,7 +164,7 @@ macro_rules! common {
         }
         methods!(abs = <$t>::abs, floor = <$t>::floor, ceil = <$t>::ceil, round = <$t>::round_ties_even);
         methods!(trunc = <$t>::trunc, sqrt = <$t>::sqrt, exp = exp::exp, exp2 = exp::exp2, expm1 = exp::expm1);
-        methods!(ln = log::ln, log1p = log::log1p, tanh = hyper::tanh, sigmoid = exp::sigmoid);
+        methods!(ln = log::ln, log1p = log::log1p, sigmoid = exp::sigmoid);
     };
 }
 
@@ -201,7 +201,7 @@ macro_rules! rounded_methods {
 impl Real for f32 {
     common!(f32);
     methods!(sin = trig::sin_f32, cos = trig::cos_f32, tan = trig::tan_f32, erf = erf::erf_f32, erfc = erf::erfc_f32);
-    methods!(asinh = hyper::asinh_f32, acosh = hyper::acosh_f32, atanh = hyper::atanh_f32);
+    methods!(tanh = hyper::tanh_f32, asinh = hyper::asinh_f32, acosh = hyper::acosh_f32, atanh = hyper::atanh_f32);
     rounded_methods!(log2 = log::log2, log10 = log::log10, asin = arc::asin, acos = arc::acos, atan = arc::atan);
     rounded_methods!(sinh = hyper::sinh, cosh = hyper::cosh);
     binary_methods!(pow = pow::pow_f32, hypot = pow::hypot_f32);
@@ -215,7 +215,7 @@ impl Real for f32 {
 impl Real for f64 {
     common!(f64);
     methods!(sin = trig::sin, cos = trig::cos, tan = trig::tan, asin = arc::asin, acos = arc::acos);
-    methods!(atan = arc::atan, sinh = hyper::sinh, cosh = hyper::cosh, asinh = hyper::asinh, acosh = hyper::acosh);
+    methods!(atan = arc::atan, sinh = hyper::sinh, cosh = hyper::cosh, tanh = hyper::tanh, asinh = hyper::asinh, acosh = hyper::acosh);
     methods!(atanh = hyper::atanh, log2 = log::log2, log10 = log::log10, erf = erf::erf, erfc = erf::erfc);
     binary_methods!(pow = pow::pow, hypot = pow::hypot, atan2 = arc::atan2);
 }

@@ -23,9 +23,9 @@ fn half_angle(a: f64) -> (Dd, f64) {
 pub(crate) fn asin(x: f64) -> f64 {
     let a = x.abs();
     let (s, p) = half_angle(a);
-    let near = s.hi + s.hi * p;
+    let near = s.hi.mul_add(p, s.hi);
     let main = fast_two_sum(FRAC_PI_2, -2.0 * s.hi);
-    let far = main.hi + (main.lo + (PI_LOW / 2.0 - 2.0 * (s.lo + s.hi * p)));
+    let far = main.hi + (main.lo + (PI_LOW / 2.0 - 2.0 * s.hi.mul_add(p, s.lo)));
     (if a > 0.5 { far } else { near }).copysign(x)
 }
 
@@ -34,9 +34,9 @@ pub(crate) fn asin(x: f64) -> f64 {
 pub(crate) fn acos(x: f64) -> f64 {
     let a = x.abs();
     let (s, p) = half_angle(a);
-    let rest = s.lo + s.hi * p;
+    let rest = s.hi.mul_add(p, s.lo);
     let main = fast_two_sum(FRAC_PI_2, -x);
-    let near = main.hi + (main.lo + (PI_LOW / 2.0 - x * p));
+    let near = main.hi + (main.lo + (-x).mul_add(p, PI_LOW / 2.0));
     let main = fast_two_sum(PI, -2.0 * s.hi);
     let below = main.hi + (main.lo + (PI_LOW - 2.0 * rest));
     let far = if x < 0.0 { below } else { 2.0 * (s.hi + rest) };
@@ -64,7 +64,7 @@ fn angle(y: f64, x: f64) -> Dd {
     let q = Dd::quotient(numerator, denominator);
     let z = q.hi * q.hi;
     let main = fast_two_sum(base * FRAC_PI_4, q.hi);
-    Dd { hi: main.hi, lo: main.lo + (q.lo + base * (PI_LOW / 4.0) + q.hi * z * poly(z, ATAN_F64)) }
+    Dd { hi: main.hi, lo: main.lo + ((q.hi * z).mul_add(poly(z, ATAN_F64), base.mul_add(PI_LOW / 4.0, q.lo))) }
 }
 
 /// `atan x`.

@@ -1,7 +1,7 @@
 //! Unevaluated sums of two `f64`, about 106 bits.
 //!
 //! Error-free transformations of Knuth and Dekker (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005, section
-//! 2), without a fused multiply-add: see [`crate::math`].
+//! 2), with fused multiply-adds.
 
 /// `hi + lo`, where `lo` is at most about an ulp of `hi`.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +32,11 @@ pub(super) fn split(a: f64) -> (f64, f64) {
     (hi, a - hi)
 }
 
-/// `a * b` up to `2^-106` of it.
+/// `a * b`, exactly unless it underflows.
 #[inline(always)]
 pub(super) fn two_prod(a: f64, b: f64) -> Dd {
-    let ((ah, al), (bh, bl)) = (split(a), split(b));
     let hi = a * b;
-    Dd { hi, lo: ((ah * bh - hi) + ah * bl + al * bh) + al * bl }
+    Dd { hi, lo: a.mul_add(b, -hi) }
 }
 
 impl Dd {
@@ -45,16 +44,15 @@ impl Dd {
     #[inline(always)]
     pub(super) fn quotient(a: Dd, b: Dd) -> Dd {
         let hi = a.hi / b.hi;
-        let back = two_prod(hi, b.hi);
-        Dd { hi, lo: ((a.hi - back.hi) - back.lo + (a.lo - hi * b.lo)) / b.hi }
+        let rest = (-hi).mul_add(b.hi, a.hi);
+        Dd { hi, lo: (rest + (-hi).mul_add(b.lo, a.lo)) / b.hi }
     }
 
     /// `√a` for positive `a`, 0 at 0.
     #[inline(always)]
     pub(super) fn sqrt(self) -> Dd {
         let hi = self.hi.sqrt();
-        let back = two_prod(hi, hi);
-        let lo = ((self.hi - back.hi) - back.lo + self.lo) / (2.0 * hi);
+        let lo = ((-hi).mul_add(hi, self.hi) + self.lo) / (2.0 * hi);
         Dd { hi, lo: if hi > 0.0 { lo } else { 0.0 } }
     }
 
@@ -62,7 +60,7 @@ impl Dd {
     #[inline(always)]
     pub(super) fn times(self, b: Dd) -> Dd {
         let product = two_prod(self.hi, b.hi);
-        fast_two_sum(product.hi, product.lo + (self.hi * b.lo + self.lo * b.hi))
+        fast_two_sum(product.hi, self.hi.mul_add(b.lo, self.lo.mul_add(b.hi, product.lo)))
     }
 
     /// `self + b` where `|self| >= |b|`.

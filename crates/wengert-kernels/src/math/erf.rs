@@ -10,7 +10,7 @@ use crate::Real;
 pub(crate) fn erf_f32(x: f32) -> f32 {
     let a = x.abs();
     let z = a * a;
-    let near = a + a * poly(z, ERF_F32);
+    let near = a.mul_add(poly(z, ERF_F32), a);
     let u = (if a > 4.0 { 4.0 } else { a }) - 1.0;
     let far = 1.0 - exp::exp_neg(-poly(u, ERF_TAIL_F32));
     f32::select(a < 1.0, near, far).copysign(x)
@@ -20,7 +20,7 @@ pub(crate) fn erf_f32(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn erf(x: f64) -> f64 {
     let a = x.abs();
-    let near = a + a * poly(a * a, ERF_F64);
+    let near = a.mul_add(poly(a * a, ERF_F64), a);
     (if a < 1.0 { near } else { 1.0 - erfc_roughly(a) }).copysign(x)
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn erfc(x: f64) -> f64 {
 pub(crate) fn erfc_f32(x: f32) -> f32 {
     let x = f64::from(x);
     let a = x.abs();
-    let near = 1.0 - (x + x * poly(x * x, ERF_F64));
+    let near = 1.0 - (x.mul_add(poly(x * x, ERF_F64), x));
     let far = erfc_roughly(a);
     let far = if x < 0.0 { 2.0 - far } else { far };
     (if a < 0.8 { near } else { far }) as f32

@@ -24,12 +24,12 @@ pub(crate) trait Float: Real<Mask = bool> {
     /// Arguments whose exponential is infinite.
     const EXP_INFINITE: Self;
 
+    /// `self * factor + term`, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `2^k` for an integral `k` whose power is a normal number.
     fn pow2(k: Self) -> Self;
     /// `(k, m)` where the positive normal `self` is `2^k m` and `m` is near 1.
     fn decompose(self) -> (Self, Self);
-    /// `self` with the sign of `sign`.
-    fn with_sign_of(self, sign: Self) -> Self;
     /// `(e^r - 1 - r) / r²` for `|r| <= ln 2 / 2`.
     fn exp_tail(r: Self) -> Self;
     /// `ln(1 + f) - f`, for `1 + f` in the range of [`Float::decompose`].
@@ -47,6 +47,10 @@ impl Float for f32 {
     const EXP_INFINITE: Self = 89.0;
 
     #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+    #[inline(always)]
     fn pow2(k: Self) -> Self {
         // The sum's last bits are the biased exponent.
         Self::from_bits((k + (Self::ROUNDER + 127.0)).to_bits() << 23)
@@ -59,17 +63,12 @@ impl Float for f32 {
         (k, Self::from_bits((bits & 0x007f_ffff) + LOW))
     }
     #[inline(always)]
-    fn with_sign_of(self, sign: Self) -> Self {
-        self.copysign(sign)
-    }
-    #[inline(always)]
     fn exp_tail(r: Self) -> Self {
         poly(r, EXP_F32)
     }
     #[inline(always)]
     fn log1p_tail(f: Self) -> Self {
-        let p = poly(f, LN_F32);
-        f * f * (f * p - 0.5)
+        f * f * f.mul_add(poly(f, LN_F32), -0.5)
     }
 }
 
@@ -84,6 +83,10 @@ impl Float for f64 {
     const EXP_INFINITE: Self = 710.0;
 
     #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+    #[inline(always)]
     fn pow2(k: Self) -> Self {
         Self::from_bits((k + (Self::ROUNDER + 1023.0)).to_bits() << 52)
     }
@@ -95,10 +98,6 @@ impl Float for f64 {
         (k, Self::from_bits((bits & 0x000f_ffff_ffff_ffff) + LOW))
     }
     #[inline(always)]
-    fn with_sign_of(self, sign: Self) -> Self {
-        self.copysign(sign)
-    }
-    #[inline(always)]
     fn exp_tail(r: Self) -> Self {
         poly(r, EXP_F64)
     }
@@ -108,7 +107,7 @@ impl Float for f64 {
         let s = f / (2.0 + f);
         let z = s * s;
         let half_square = 0.5 * f * f;
-        s * (half_square + z * poly(z, LN_F64)) - half_square
+        s.mul_add(z.mul_add(poly(z, LN_F64), half_square), -half_square)
     }
 }
 

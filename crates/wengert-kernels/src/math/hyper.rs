@@ -8,15 +8,28 @@ use super::poly::poly;
 
 /// `tanh x = t / (t + 2)` with `t = e^2x - 1`.
 #[inline(always)]
-pub(crate) fn tanh<T: Float>(x: T) -> T {
-    let (one, two) = (T::of(1.0), T::of(2.0));
+pub(crate) fn tanh(x: f64) -> f64 {
     let a = x.abs();
-    let limit = T::of(22.0);
-    let (k, r, low) = reduce(two * T::select(limit.lt(a), limit, a));
-    let t = scaled_expm1(T::pow2(k), one, r, low);
-    let q = t / (t + two);
+    let (k, r, low) = reduce(2.0 * if a > 22.0 { 22.0 } else { a });
+    let t = scaled_expm1(f64::pow2(k), 1.0, r, low);
+    let q = t / (t + 2.0);
     // Near 0 the quotient is better as a correction: t / (t + 2) = (t - t² / (t + 2)) / 2.
-    T::select(a.lt(T::of(0.35)), T::of(0.5) * (t - t * q), q).with_sign_of(x)
+    let near = 0.5 * (-t).mul_add(q, t);
+    (if a < 0.35 { near } else { q }).copysign(x)
+}
+
+/// `tanh x` in `f32`: a polynomial while the result is below 1/2, `1 - 2 / (e^2x + 1)` above.
+#[inline(always)]
+pub(crate) fn tanh_f32(x: f32) -> f32 {
+    let a = x.abs();
+    let z = a * a;
+    let near = (a * z).mul_add(poly(z, TANH_F32), a);
+    let twice = a + a;
+    let (k, r, _) = reduce(if twice > 20.0 { 20.0 } else { twice });
+    let power = f32::pow2(k);
+    // power (e^r - 1) + (power + 1), of which the last sum is exact.
+    let sum = power.mul_add((r * r).mul_add(f32::exp_tail(r), r), power + 1.0);
+    (if a < 0.55 { near } else { 1.0 - 2.0 / sum }).copysign(x)
 }
 
 /// `sinh x`: a polynomial below 1, `(e^x - e^-x) / 2` above.
@@ -24,7 +37,7 @@ pub(crate) fn tanh<T: Float>(x: T) -> T {
 pub(crate) fn sinh(x: f64) -> f64 {
     let a = x.abs();
     let z = a * a;
-    let near = a + a * z * poly(z, SINH_F64);
+    let near = (a * z).mul_add(poly(z, SINH_F64), a);
     let half = half_exp(a);
     let far = half - 0.25 / half;
     (if a < 1.0 { near } else { far }).copysign(x)
@@ -113,3 +126,5 @@ const SINH_F64: [f64; 8] = [
     7.503288313347458e-13,
     6.474465306723807e-15,
 ];
+
+const TANH_F32: [f32; 5] = [-3.3333316e-01, 1.3332544e-01, -5.3847548e-02, 2.1050714e-02, -6.242848e-03];

@@ -17,7 +17,7 @@ pub(super) fn reduce<T: Float>(x: T) -> (T, T) {
 /// `k ln 2 + ln(1 + f)`.
 #[inline(always)]
 fn combine<T: Float>(k: T, f: T) -> T {
-    k * T::LN2_HI + (f + (T::log1p_tail(f) + k * T::LN2_LO))
+    k.mul_add(T::LN2_HI, f + k.mul_add(T::LN2_LO, T::log1p_tail(f)))
 }
 
 /// `result` for positive finite `x`, what a logarithm is elsewhere.
@@ -58,7 +58,7 @@ pub(super) fn ln_1p(v: Dd, extra: f64) -> f64 {
     let f = fast_two_sum(m - 1.0, if k < 60.0 { rest } else { 0.0 });
     let (log, rest) = (f64::log1p_tail(f.hi), f.lo / m);
     let k = k + extra;
-    let result = k * f64::LN2_HI + (f.hi + (log + (rest + k * f64::LN2_LO)));
+    let result = k.mul_add(f64::LN2_HI, f.hi + (log + k.mul_add(f64::LN2_LO, rest)));
     if v.hi < f64::INFINITY { result } else { v.hi }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn log10(x: f64) -> f64 {
     let (k, f) = reduce(x);
     let log = scaled(f, LOG10_E);
     let sum = fast_two_sum(k * LOG10_2.hi, log.hi);
-    at_the_ends(x, sum.hi + (sum.lo + (log.lo + k * LOG10_2.lo)))
+    at_the_ends(x, sum.hi + (sum.lo + k.mul_add(LOG10_2.lo, log.lo)))
 }
 
 /// `factor ln(1 + f)`.

@@ -15,7 +15,7 @@ fn ln(a: f64) -> Dd {
     let (k, f) = log::reduce(a);
     let s = Dd::quotient(f.into(), fast_two_sum(2.0, f));
     let z = s.times(s);
-    let series = fast_two_sum(2.0 / 3.0, TWO_THIRDS_LOW + z.hi * poly(z.hi, ARTANH_F64));
+    let series = fast_two_sum(2.0 / 3.0, z.hi.mul_add(poly(z.hi, ARTANH_F64), TWO_THIRDS_LOW));
     let cube = s.times(z).times(series);
     let log = Dd { hi: 2.0 * s.hi, lo: 2.0 * s.lo }.plus_smaller(cube);
     let power = fast_two_sum(k * f64::LN2_HI, k * f64::LN2_LO);

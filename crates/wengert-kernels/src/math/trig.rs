@@ -15,11 +15,11 @@ fn sin_cos(x: f64) -> (u64, Dd, Dd) {
     let r = turns.times(HALF_PI);
     let z = r.hi * r.hi;
     let half = 0.5 * z;
-    let sin = fast_two_sum(r.hi, r.hi * z * poly(z, SIN_F64) + r.lo * (1.0 - half));
+    let sin = fast_two_sum(r.hi, (r.hi * z).mul_add(poly(z, SIN_F64), r.lo * (1.0 - half)));
     // What 1 - z/2 loses is exact, but for the rounding of z: far below the last place.
     let near = 1.0 - half;
     let lost = (1.0 - near) - half;
-    let cos = fast_two_sum(near, lost + (z * z * poly(z, COS_F64) - r.hi * r.lo));
+    let cos = fast_two_sum(near, lost + (z * z).mul_add(poly(z, COS_F64), -r.hi * r.lo));
     (quadrant, sin, cos)
 }
 
@@ -63,7 +63,7 @@ fn sin_cos_f32(x: f32) -> (u64, f64, f64) {
     let (quadrant, turns) = quarter_turns_f32(x);
     let r = turns * HALF_PI.hi;
     let z = r * r;
-    (quadrant, r * (1.0 + z * poly(z, SIN_F32)), 1.0 - 0.5 * z + z * z * poly(z, COS_F32))
+    (quadrant, r * z.mul_add(poly(z, SIN_F32), 1.0), (z * z).mul_add(poly(z, COS_F32), z.mul_add(-0.5, 1.0)))
 }
 
 /// `sin x`.
