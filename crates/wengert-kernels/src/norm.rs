@@ -6,8 +6,11 @@
 //!
 //! Variances are means of squared distances from the mean, never differences of large sums.
 
+use std::ops::Range;
+
 use crate::Real;
 use crate::map::Map2;
+use crate::parallel::{self, Chunks};
 use crate::reduce::{First, Sum, fold_inline};
 use crate::simd::{self, Kernel};
 
@@ -25,6 +28,11 @@ impl<E: Real> Affine<'_, E> {
         [self.weight, self.bias].into_iter().flatten().all(|part| part.len() == count)
     }
 }
+
+/// What is wrong if a slice has another length.
+const LENGTHS: &str = "slices of the lengths that the sizes say";
+/// What an element of a row costs in vectorised additions, in each of its loops.
+const COST: usize = 4;
 
 /// Terms of sums over `x`, or over `g` and `x`.
 macro_rules! terms {
@@ -48,21 +56,9 @@ terms! {
     Along { mean, r }(g, x) = g * ((x - mean) * r);
 }
 
-/// Stamps a loop as a function, whose lengths are checked once on top, and the [`Kernel`] that it runs.
-macro_rules! kernels {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident $kernel:ident($($arg:ident: $ty:ty),+) if $check:expr => $body:block
-    )+) => { $(
-        $(#[$doc])*
-        ///
-        /// # Panics
-        /// If the slices do not have the lengths that the sizes say.
-        pub fn $name<'a, E: Real<Mask = bool>>($($arg: $ty),+) {
-            assert!($check, "slices of the lengths that the sizes say");
-            simd::run($kernel { $($arg),+ });
-        }
-
+/// Stamps a loop as a [`Kernel`].
+macro_rules! kernel {
+    ($kernel:ident { $($arg:ident: $ty:ty),+ } => $body:block) => {
         struct $kernel<'a, E> { $($arg: $ty),+ }
 
         impl<'a, E: Real<Mask = bool>> Kernel for $kernel<'a, E> {
@@ -73,32 +69,77 @@ macro_rules! kernels {
                 $body
             }
         }
+    };
+}
+
+/// Stamps a loop as a [`Kernel`] and as a function, whose lengths are checked once on top.
+macro_rules! kernels {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $kernel:ident($($arg:ident: $ty:ty),+) if $check:expr => $body:block
+    )+) => { $(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If the slices do not have the lengths that the sizes say.
+        pub fn $name<'a, E: Real<Mask = bool>>($($arg: $ty),+) {
+            assert!($check, "{LENGTHS}");
+            simd::run($kernel { $($arg),+ });
+        }
+
+        kernel!($kernel { $($arg: $ty),+ } => $body);
     )+ };
 }
 
-kernels! {
-    /// The statistics of the rows of `x`, in `out`.
-    row_statistics RowStatistics(x: &'a [E], size: [usize; 2], eps: E, out: &'a mut [E])
-        if x.len() == size[0] * size[1] && out.len() == 2 * size[0] =>
-    {
-        let [rows, n] = size;
-        let (count, (mean, r)) = (E::of(n as f64), out.split_at_mut(rows));
-        for row in 0..rows {
+/// The statistics of the rows of `x`, in `out`.
+///
+/// # Panics
+/// If the slices do not have the lengths that the sizes say.
+pub fn row_statistics<E: Real<Mask = bool>>(x: &[E], [rows, n]: [usize; 2], eps: E, out: &mut [E]) {
+    assert!(x.len() == rows * n && out.len() == 2 * rows, "{LENGTHS}");
+    parallel::in_parts(rows, n * COST, 1, out.split_at_mut(rows), |range, (mean, r)| {
+        simd::run(RowStatistics { range, x, n, eps, mean, r });
+    });
+}
+
+kernel! {
+    RowStatistics { range: Range<usize>, x: &'a [E], n: usize, eps: E, mean: &'a mut [E], r: &'a mut [E] } => {
+        let count = E::of(n as f64);
+        for (row, (mean, r)) in range.zip(mean.iter_mut().zip(r)) {
             let x = &x[row * n..(row + 1) * n];
-            mean[row] = fold_inline::<E, _, Sum>(First, x, x) / count;
-            let var = fold_inline::<E, _, Sum>(Distance { mean: mean[row] }, x, x) / count;
-            r[row] = E::of(1.0) / (var + eps).sqrt();
+            *mean = fold_inline::<E, _, Sum>(First, x, x) / count;
+            let var = fold_inline::<E, _, Sum>(Distance { mean: *mean }, x, x) / count;
+            *r = E::of(1.0) / (var + eps).sqrt();
         }
     }
+}
 
-    /// The rows of `x`, normalised.
-    rows Rows(x: &'a [E], size: [usize; 2], statistics: &'a [E], affine: Affine<'a, E>, out: &'a mut [E])
-        if x.len() == size[0] * size[1] && out.len() == x.len() && statistics.len() == 2 * size[0] && affine.is_of(size[1]) =>
-    {
-        let [rows, n] = size;
-        for row in 0..rows {
-            let (mean, r) = (statistics[row], statistics[rows + row]);
-            let (x, out) = (&x[row * n..][..n], &mut out[row * n..][..n]);
+/// The rows of `x`, normalised.
+///
+/// # Panics
+/// If the slices do not have the lengths that the sizes say.
+pub fn rows<E: Real<Mask = bool>>(
+    x: &[E],
+    [rows, n]: [usize; 2],
+    statistics: &[E],
+    affine: Affine<'_, E>,
+    out: &mut [E],
+) {
+    assert!(
+        x.len() == rows * n && out.len() == x.len() && statistics.len() == 2 * rows && affine.is_of(n),
+        "{LENGTHS}"
+    );
+    parallel::in_parts(rows, n * COST, 1, Chunks { out, size: n }, |range, Chunks { out, .. }| {
+        simd::run(Rows { range, x, n, statistics, affine, out });
+    });
+}
+
+kernel! {
+    Rows { range: Range<usize>, x: &'a [E], n: usize, statistics: &'a [E], affine: Affine<'a, E>, out: &'a mut [E] } => {
+        let (mean, r) = statistics.split_at(statistics.len() / 2);
+        for (place, row) in range.enumerate() {
+            let (mean, r) = (mean[row], r[row]);
+            let (x, out) = (&x[row * n..][..n], &mut out[place * n..][..n]);
             match (affine.weight, affine.bias) {
                 (Some(w), Some(b)) => {
                     let (w, b) = (&w[..n], &b[..n]);
@@ -114,19 +155,36 @@ kernels! {
             }
         }
     }
+}
 
-    /// The gradient of `x` in [`rows`], of the value's gradient `g`.
-    rows_input RowsInput(
-        g: &'a [E], x: &'a [E], size: [usize; 2], statistics: &'a [E], weight: Option<&'a [E]>, out: &'a mut [E]
-    )
-        if x.len() == size[0] * size[1] && g.len() == x.len() && out.len() == x.len() && statistics.len() == 2 * size[0]
-            && weight.is_none_or(|weight| weight.len() == size[1]) =>
-    {
-        let [rows, n] = size;
+/// The gradient of `x` in [`rows`], of the value's gradient `g`.
+///
+/// # Panics
+/// If the slices do not have the lengths that the sizes say.
+pub fn rows_input<E: Real<Mask = bool>>(
+    g: &[E],
+    x: &[E],
+    [rows, n]: [usize; 2],
+    statistics: &[E],
+    weight: Option<&[E]>,
+    out: &mut [E],
+) {
+    assert!(x.len() == rows * n && g.len() == x.len() && out.len() == x.len(), "{LENGTHS}");
+    assert!(statistics.len() == 2 * rows && weight.is_none_or(|weight| weight.len() == n), "{LENGTHS}");
+    parallel::in_parts(rows, n * COST, 1, Chunks { out, size: n }, |range, Chunks { out, .. }| {
+        simd::run(RowsInput { range, g, x, n, statistics, weight, out });
+    });
+}
+
+kernel! {
+    RowsInput {
+        range: Range<usize>, g: &'a [E], x: &'a [E], n: usize, statistics: &'a [E], weight: Option<&'a [E]>, out: &'a mut [E]
+    } => {
         let count = E::of(n as f64);
-        for row in 0..rows {
-            let (mean, r) = (statistics[row], statistics[rows + row]);
-            let (g, x, out) = (&g[row * n..][..n], &x[row * n..][..n], &mut out[row * n..][..n]);
+        let (mean, r) = statistics.split_at(statistics.len() / 2);
+        for (place, row) in range.enumerate() {
+            let (mean, r) = (mean[row], r[row]);
+            let (g, x, out) = (&g[row * n..][..n], &x[row * n..][..n], &mut out[place * n..][..n]);
             match weight {
                 Some(w) => out.iter_mut().zip(g).zip(w).for_each(|((out, &g), &w)| *out = g * w),
                 None => out.copy_from_slice(g),
@@ -138,15 +196,25 @@ kernels! {
             }
         }
     }
+}
 
-    /// The gradient of the weight in [`rows`], of the value's gradient `g`.
-    rows_weight RowsWeight(g: &'a [E], x: &'a [E], size: [usize; 2], statistics: &'a [E], out: &'a mut [E])
-        if x.len() == size[0] * size[1] && g.len() == x.len() && out.len() == size[1] && statistics.len() == 2 * size[0] =>
-    {
-        let [rows, n] = size;
+/// The gradient of the weight in [`rows`], of the value's gradient `g`.
+///
+/// # Panics
+/// If the slices do not have the lengths that the sizes say.
+pub fn rows_weight<E: Real<Mask = bool>>(g: &[E], x: &[E], [rows, n]: [usize; 2], statistics: &[E], out: &mut [E]) {
+    assert!(x.len() == rows * n && g.len() == x.len() && out.len() == n && statistics.len() == 2 * rows, "{LENGTHS}");
+    parallel::in_parts(n, rows * COST, parallel::COLUMNS, out, |columns, out| {
+        simd::run(RowsWeight { columns, g, x, n, statistics, out });
+    });
+}
+
+kernel! {
+    RowsWeight { columns: Range<usize>, g: &'a [E], x: &'a [E], n: usize, statistics: &'a [E], out: &'a mut [E] } => {
+        let rows = statistics.len() / 2;
         out.fill(E::of(0.0));
         for (strip, out) in out.chunks_mut(STRIP).enumerate() {
-            let (start, width) = (strip * STRIP, out.len());
+            let (start, width) = (columns.start + strip * STRIP, out.len());
             for first in (0..rows).step_by(GROUP) {
                 let mut sums = [E::of(0.0); STRIP];
                 for row in first..rows.min(first + GROUP) {
@@ -160,7 +228,9 @@ kernels! {
             }
         }
     }
+}
 
+kernels! {
     /// Of the channels of `x`: all means, then all `r`, then all unbiased variances.
     channel_statistics ChannelStatistics(x: &'a [E], dims: [usize; 3], eps: E, out: &'a mut [E])
         if x.len() == dims.iter().product() && out.len() == 3 * dims[1] =>
@@ -355,6 +425,23 @@ mod tests {
             close(&dx, |i| if few(i) { naive_input(&x, &u, &own(i / n), i) } else { dx[i] });
             close(&dw, |c| if c < 9 { (0..count).map(|row| g[row * n + c] * z(row * n + c)).sum() } else { dw[c] });
         }
+    }
+
+    #[test]
+    fn the_number_of_threads_leaves_the_bits_alone() {
+        let size @ [count, n] = [900, 300];
+        let (x, g, w) = (noise(count * n, 1), noise(count * n, 2), noise(n, 3));
+        let results = |threads: usize| {
+            parallel::set_num_threads(threads);
+            let [mut statistics, mut y, mut dx, mut dw] = [2 * count, x.len(), x.len(), n].map(|len| vec![0.0; len]);
+            row_statistics(&x, size, 0.1, &mut statistics);
+            rows(&x, size, &statistics, Affine { weight: Some(&w), bias: None }, &mut y);
+            rows_input(&g, &x, size, &statistics, Some(&w), &mut dx);
+            rows_weight(&g, &x, size, &statistics, &mut dw);
+            [statistics, y, dx, dw]
+        };
+        let one = results(1);
+        assert!(one == results(2) && one == results(3));
     }
 
     #[test]

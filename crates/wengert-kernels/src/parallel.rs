@@ -74,6 +74,9 @@ pub fn cuts() -> usize {
 /// longer than it saves.
 pub(crate) const SHARED_WORK: usize = 1 << 18;
 
+/// Columns of a matrix that one thread takes at least: lines of the cache that threads do not share.
+pub(crate) const COLUMNS: usize = 32;
+
 /// What is cut where a loop over elements is: the memory that it writes.
 pub trait Part: Send {
     /// The first `at` elements, and the others.
@@ -85,6 +88,14 @@ pub trait Part: Send {
 impl<E: Send> Part for &mut [E] {
     fn split_at(self, at: usize) -> (Self, Self) {
         self.split_at_mut(at)
+    }
+}
+
+/// Two parts of the same elements.
+impl<A: Part, B: Part> Part for (A, B) {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let ((a, more_a), (b, more_b)) = (self.0.split_at(at), self.1.split_at(at));
+        ((a, b), (more_a, more_b))
     }
 }
 

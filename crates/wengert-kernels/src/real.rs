@@ -215,7 +215,8 @@ impl Real for f32 {
 impl Real for f64 {
     common!(f64);
     methods!(sin = trig::sin, cos = trig::cos, tan = trig::tan, asin = arc::asin, acos = arc::acos);
-    methods!(atan = arc::atan, sinh = hyper::sinh, cosh = hyper::cosh, tanh = hyper::tanh, asinh = hyper::asinh, acosh = hyper::acosh);
-    methods!(atanh = hyper::atanh, log2 = log::log2, log10 = log::log10, erf = erf::erf, erfc = erf::erfc);
+    methods!(atan = arc::atan, sinh = hyper::sinh, cosh = hyper::cosh, tanh = hyper::tanh, asinh = hyper::asinh);
+    methods!(acosh = hyper::acosh, atanh = hyper::atanh, log2 = log::log2, log10 = log::log10);
+    methods!(erf = erf::erf, erfc = erf::erfc);
     binary_methods!(pow = pow::pow, hypot = pow::hypot, atan2 = arc::atan2);
 }

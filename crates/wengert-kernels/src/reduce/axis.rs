@@ -63,6 +63,8 @@ pub fn min_axis<E: Real<Mask = bool>>(x: &[E], [outer, n, inner]: [usize; 3], ou
 
 /// The running result of one column.
 pub(crate) trait Column<E>: Copy {
+    /// What adding a term costs in vectorised additions.
+    const COST: usize;
     fn new() -> Self;
     fn add(&mut self, term: E);
     fn result(self) -> E;
@@ -76,6 +78,7 @@ pub(crate) trait Column<E>: Copy {
 pub(super) struct Plain<E, C>(E, PhantomData<C>);
 
 impl<E: Copy, C: Combine<E>> Column<E> for Plain<E, C> {
+    const COST: usize = 1;
     #[inline(always)]
     fn new() -> Self {
         Self(C::identity(), PhantomData)
@@ -98,6 +101,7 @@ pub(crate) struct Compensated<E> {
 }
 
 impl<E: Real<Mask = bool>> Column<E> for Compensated<E> {
+    const COST: usize = 2;
     #[inline(always)]
     fn new() -> Self {
         Self { sum: E::of(0.0), error: E::of(0.0) }
@@ -135,6 +139,12 @@ fn axis<E: Real<Mask = bool>, F: Map1<E> + Send + Sync, C: Combine<E>, A: Column
     if outer == 1 && inner == 1 {
         out[0] = fold_in_parts::<E, _, C>(Single(term), x, parallel::parts_of(n, parallel::SHARED_WORK));
         return;
+    }
+    if outer == 1 && inner > WIDE && n > 0 {
+        let cost = n * A::COST;
+        return parallel::in_parts(inner, cost, parallel::COLUMNS, out, |columns, out| {
+            simd::run(Columns { term, x, width: inner, start: columns.start, out, op: PhantomData::<(C, A)> });
+        });
     }
     let size = n * inner;
     parallel::in_parts(outer, size, 1, Chunks { out, size: inner }, |range, Chunks { out, .. }| {
@@ -194,10 +204,29 @@ fn fold_columns<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>>(term: F, x: &[
         fold_strip::<E, F, C, A>(term, x, inner, 0, &mut running[..inner]);
         return write_results(&running, out);
     }
-    for (i, strip) in out.chunks_mut(STRIP).enumerate() {
-        let mut running = [A::new(); STRIP];
-        fold_strip::<E, F, C, A>(term, x, inner, i * STRIP, &mut running[..strip.len()]);
-        write_results(&running, strip);
+    Columns { term, x, width: inner, start: 0, out, op: PhantomData::<(C, A)> }.run();
+}
+
+/// Folds the columns `start..` of a matrix of `width` columns, as many as `out` has room for.
+struct Columns<'a, E, F, C, A> {
+    term: F,
+    x: &'a [E],
+    width: usize,
+    start: usize,
+    out: &'a mut [E],
+    op: PhantomData<(C, A)>,
+}
+
+impl<E: Copy, F: Map1<E>, C: Combine<E>, A: Column<E>> Kernel for Columns<'_, E, F, C, A> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (i, strip) in self.out.chunks_mut(STRIP).enumerate() {
+            let mut running = [A::new(); STRIP];
+            let start = self.start + i * STRIP;
+            fold_strip::<E, F, C, A>(self.term, self.x, self.width, start, &mut running[..strip.len()]);
+            write_results(&running, strip);
+        }
     }
 }
 
@@ -293,7 +322,8 @@ mod tests {
     #[test]
     fn the_number_of_threads_leaves_the_bits_alone() {
         let x: Vec<f32> = noise(300_000).iter().map(|&x| x as f32).collect();
-        for shape in [[1, 300_000, 1], [1, 299_993, 1], [3, 100_000, 1], [300, 500, 2], [10_000, 30, 1]] {
+        for shape in [[1, 300_000, 1], [1, 299_993, 1], [3, 100_000, 1], [300, 500, 2], [10_000, 30, 1], [1, 900, 330]]
+        {
             let x = &x[..shape.iter().product()];
             let bits = |threads: usize| {
                 let mut out = vec![0.0; shape[0] * shape[2]];
