@@ -5,7 +5,7 @@ use std::cell::Cell;
 /// Element types that a thread keeps scratch memory of: `f32` and `f64`.
 pub trait Scratch: Copy + 'static {
     /// Runs `f` with `len` elements of arbitrary values. Allocates only when it needs more than any before it on its thread; a
-    /// call inside of `f` has memory of its own.
+    /// call inside of `f` has memory of its own, which is kept likewise.
     #[doc(hidden)]
     fn scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
 }
@@ -25,17 +25,18 @@ macro_rules! scratch {
         impl Scratch for $t {
             fn scratch<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R {
                 thread_local! {
-                    static KEPT: Cell<Vec<$t>> = const { Cell::new(Vec::new()) };
+                    /// Of the loop that comes next, and of one inside of it.
+                    static KEPT: Cell<[Vec<$t>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
                 }
-                let mut memory = KEPT.take();
+                let [mut memory, inner] = KEPT.take();
+                KEPT.set([inner, Vec::new()]);
                 if memory.len() < len {
                     reserve(&mut memory, len);
                     memory.resize(len, 0.0);
                 }
                 let result = f(&mut memory[..len]);
-                // A loop inside of this one has left its own.
-                let inner = KEPT.take();
-                KEPT.set(if inner.len() > memory.len() { inner } else { memory });
+                let [inner, _] = KEPT.take();
+                KEPT.set([memory, inner]);
                 result
             }
         }

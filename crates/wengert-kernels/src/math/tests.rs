@@ -77,8 +77,8 @@ macro_rules! binary {
 }
 
 unary!(
-    exp = f64::exp, [1.0, 1.0];
-    exp2 = f64::exp2, [1.0, 1.0];
+    exp = f64::exp, [1.1, 1.1];
+    exp2 = f64::exp2, [1.1, 1.1];
     expm1 = f64::exp_m1, [1.5, 1.5];
     ln = f64::ln, [1.0, 1.0];
     log2 = f64::log2, [0.51, 1.0];
@@ -92,7 +92,7 @@ unary!(
     atan = f64::atan, [0.51, 1.0];
     sinh = f64::sinh, [0.51, 1.5];
     cosh = f64::cosh, [0.51, 1.5];
-    tanh = f64::tanh, [2.0, 2.0];
+    tanh = f64::tanh, [1.5, 2.0];
     asinh = f64::asinh, [0.51, 1.5];
     acosh = f64::acosh, [0.51, 1.5];
     atanh = f64::atanh, [0.51, 1.5];

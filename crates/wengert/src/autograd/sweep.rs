@@ -471,7 +471,7 @@ fn work(tape: &Tape, index: u32, cost: u32) -> Work {
     let operands = tape.operands_of(tape.entry(index));
     let of_operand = |operand| if tape.entry(operand).flags.has(Flags::GRAD) { 2 } else { 1 } * tape.bytes(operand);
     let bytes = tape.bytes(index) + operands.map(of_operand).sum::<usize>();
-    Work { op: tape.name(tape.entry(index)), bytes, cost }
+    Work { op: tape.name(tape.entry(index)), phase: None, bytes, cost }
 }
 
 /// Adds (stores, if `first`) the value of entry `value` to a block of the same number of elements.

@@ -13,6 +13,7 @@ pub(crate) mod reduce;
 pub(crate) mod rule;
 
 use self::elementwise::Elementwise;
+pub(crate) use self::reduce::{compute_fold, settle_fold};
 pub(crate) use self::rule::{
     Case, Compute, Derivative, Fold, Input, Operation, View, compute_leaf, record, record_fold, record_view,
 };

@@ -135,22 +135,30 @@ impl<'a> Input<'a> {
 pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Attrs) -> Result<TensorBase<E>> {
     tape::with(|tape| {
         let operands = resolve(tape, inputs)?;
-        record_on::<R, E>(tape, &operands, attrs, |tape, out| {
+        let fill = |tape: &Tape, out: &mut [E]| {
             let values: SmallVec<[Input<'_>; 4]> = operands.iter().map(|&index| Input::of(tape, index)).collect();
             R::forward(&values, &attrs, out);
-        })
+        };
+        record_on::<R, E>(tape, &operands, attrs, Some(fill))
     })
 }
 
-/// As [`record`], of an operand that need not be computed if its elements are only summed up.
+/// As [`record`], of an operand that need not be computed if its elements are only summed up; the value is deferred with it if
+/// it is tracked.
 pub(crate) fn record_fold<R: Fold<E>, E: FloatElement>(input: TensorBase<E>, attrs: R::Attrs) -> Result<TensorBase<E>> {
     let folded = tape::with(|tape| {
         let index = tape.locate(input.handle())?;
         if !tape.entry(index).is_deferred() || R::of_sum(E::default(), &attrs).is_none() {
             return Ok(None);
         }
+        if is_tracked::<E>(tape, &[index]) {
+            tape.reserve_deferred()?;
+            let value = record_on::<R, E>(tape, &[index], attrs, None::<fn(&Tape, &mut [E])>)?;
+            tape.note_deferred(value.handle().index);
+            return Ok(Some(value));
+        }
         let value = R::of_sum(elementwise::sum_deferred(tape, index)?, &attrs).expect("asked above");
-        record_on::<R, E>(tape, &[index], attrs, |_, out| out.fill(value)).map(Some)
+        record_on::<R, E>(tape, &[index], attrs, Some(|_: &Tape, out: &mut [E]| out.fill(value))).map(Some)
     })?;
     match folded {
         Some(value) => Ok(value),
@@ -158,29 +166,33 @@ pub(crate) fn record_fold<R: Fold<E>, E: FloatElement>(input: TensorBase<E>, att
     }
 }
 
-/// Records an operation on these entries, whose value `fill` writes.
+/// Records an operation on these entries, whose value `fill` writes, or which is deferred and has attributes.
 fn record_on<R: Compute<E>, E: Element>(
     tape: &mut Tape,
     operands: &[u32],
     attrs: R::Attrs,
-    fill: impl FnOnce(&Tape, &mut [E]),
+    fill: Option<impl FnOnce(&Tape, &mut [E])>,
 ) -> Result<TensorBase<E>> {
     let layout = {
         let layouts: SmallVec<[&Layout; 4]> = operands.iter().map(|&index| tape.layout(index)).collect();
         Layout::contiguous(&Shape::new(R::NAME, &R::output(&layouts, &attrs)?)?)
     };
     let bytes = || operands.iter().map(|&index| tape.bytes(index)).sum::<usize>() + layout.numel() * size_of::<E>();
-    let _span = profile::span(Phase::Forward, || profile::whole(R::NAME, bytes()));
+    let _span = fill.as_ref().map(|_| profile::span(Phase::Forward, || profile::whole(R::NAME, bytes())));
     let list = if operands.len() > 1 { tape.arena.put_list(operands)? } else { RefList::empty() };
     let mut meta = None;
     if operands.len() > 1 || size_of::<R::Attrs>() > 0 {
         let attrs = if size_of::<R::Attrs>() > 0 { Some(tape.arena.put_erased(attrs)?) } else { None };
         meta = Some(tape.arena.put(Meta { layout, operands: list, attrs })?);
     }
-    let (value, meta) = tape.evaluate(&layout, meta, |tape, out| {
-        fill(tape, out);
-        Ok(())
-    })?;
+    let (value, meta) = match (fill, meta) {
+        (None, Some(meta)) => (Value::Deferred, meta),
+        (Some(fill), meta) => tape.evaluate(&layout, meta, |tape, out| {
+            fill(tape, out);
+            Ok(())
+        })?,
+        (None, None) => unreachable!("what is deferred has attributes"),
+    };
     let mut flags = Flags::default();
     flags.set(Flags::LIST, operands.len() > 1);
     flags.set(Flags::GRAD, is_tracked::<E>(tape, operands));

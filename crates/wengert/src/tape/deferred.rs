@@ -2,15 +2,17 @@
 //!
 //! A large elementwise operation is recorded without its value. [`Tape::resolve`] computes it when somebody asks for it, block by block
 //! together with the deferred values that it depends on. Those that cost little stay deferred, and are computed again where they
-//! are needed: that is cheaper than to write them to memory and to read them.
+//! are needed: that is cheaper than to write them to memory and to read them. So is a *fold*, the sum or mean of all elements of a
+//! deferred value, if it is tracked: the sweep that begins at a loss computes it on the way.
 //!
-//! Invariants: a deferred entry is elementwise, and of the same shape as its deferred operands; the elements of its other operands are
-//! those that it was recorded with, as whoever is about to write to a block has its readers computed before.
+//! Invariants: a deferred entry is a fold, or elementwise and of the same shape as its deferred operands; the elements of its other
+//! operands are those that it was recorded with, as whoever is about to write to a block has its readers computed before.
 
 use super::arena::Storage;
 use super::{Flags, Handle, Tape};
+use crate::element::DType;
 use crate::error::Result;
-use crate::ops::elementwise;
+use crate::ops::{Op, compute_fold, elementwise};
 
 /// Elements from which operations are deferred unless [`defer_from`] says otherwise.
 const DEFER_FROM: usize = 8192;
@@ -19,6 +21,8 @@ const DEFER_FROM: usize = 8192;
 pub(super) struct Deferred {
     /// In the order of the tape; some may be computed by now.
     entries: Vec<u32>,
+    /// The last fold among them.
+    fold: Option<u32>,
     /// The length at which those are taken off the list.
     sweep_at: usize,
     /// Elements from which operations are deferred.
@@ -28,7 +32,7 @@ pub(super) struct Deferred {
 impl Deferred {
     pub fn new() -> Self {
         let from = if cfg!(debug_assertions) { from_environment() } else { None };
-        Self { entries: Vec::new(), sweep_at: 64, from: from.unwrap_or(DEFER_FROM) }
+        Self { entries: Vec::new(), fold: None, sweep_at: 64, from: from.unwrap_or(DEFER_FROM) }
     }
 }
 
@@ -81,6 +85,20 @@ impl Tape {
             self.deferred.sweep_at = (2 * self.deferred.entries.len()).max(64);
         }
         self.deferred.entries.push(index);
+        if self.is_fold(index) {
+            self.deferred.fold = Some(index);
+        }
+    }
+
+    fn is_fold(&self, index: u32) -> bool {
+        !matches!(self.entry(index).op, Op::Elementwise(_))
+    }
+
+    /// The fold that was recorded last, and what it folds, if both are deferred.
+    pub fn deferred_fold(&self) -> Option<(u32, u32)> {
+        let fold = self.deferred.fold.filter(|&fold| self.entry(fold).is_deferred())?;
+        let operand = self.entry(fold).a;
+        self.entry(operand).is_deferred().then_some((fold, operand))
     }
 
     /// The entry that a handle means now, with its value.
@@ -97,7 +115,17 @@ impl Tape {
     /// Computes the value of entry `index` if it was deferred.
     #[inline]
     pub fn compute(&mut self, index: u32) -> Result<()> {
-        if self.entry(index).is_deferred() { elementwise::compute_deferred(self, index) } else { Ok(()) }
+        if self.entry(index).is_deferred() { self.compute_slow(index) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn compute_slow(&mut self, index: u32) -> Result<()> {
+        match (self.is_fold(index), self.entry(index).dtype()) {
+            (true, DType::F32) => compute_fold::<f32>(self, index),
+            (true, _) => compute_fold::<f64>(self, index),
+            (false, DType::F32) => elementwise::compute_deferred::<f32>(self, index),
+            (false, _) => elementwise::compute_deferred::<f64>(self, index),
+        }
     }
 
     /// Computes the deferred values that depend on the block, which is about to be written.
@@ -121,5 +149,6 @@ impl Tape {
     pub(super) fn forget_deferred(&mut self, start: u32) {
         let kept = self.deferred.entries.partition_point(|&index| index < start);
         self.deferred.entries.truncate(kept);
+        self.deferred.fold = self.deferred.fold.filter(|&fold| fold < start);
     }
 }

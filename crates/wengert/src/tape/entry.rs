@@ -165,6 +165,12 @@ impl Entry {
         self.payload.slice()[0]
     }
 
+    /// Makes the value a number that is kept here.
+    pub fn settle_number<E: Element>(&mut self, number: E) {
+        self.form = Form::inline::<E>();
+        self.payload = Payload::inline(number);
+    }
+
     /// Makes the value lie in the block.
     pub fn settle(&mut self, storage: Storage) {
         self.form.0 &= !(Form::INLINE | Form::DEFERRED);

@@ -91,6 +91,8 @@ struct Event {
 #[derive(Clone, Copy)]
 pub(crate) struct Work {
     pub op: &'static str,
+    /// Its phase, if that is another than the span's.
+    pub phase: Option<Phase>,
     pub bytes: usize,
     /// Its share of the span's time.
     pub cost: u32,
@@ -216,7 +218,7 @@ impl Profiler {
         let cost: u32 = span.works.iter().map(|work| work.cost).sum();
         let mut flops = std::mem::take(&mut self.flops);
         for work in &span.works {
-            let row = self.row(work.op, span.phase);
+            let row = self.row(work.op, work.phase.unwrap_or(span.phase));
             row.calls += 1;
             row.time += time.mul_f64(f64::from(work.cost) / f64::from(cost.max(1)));
             row.bytes += work.bytes as u64;
@@ -363,5 +365,5 @@ impl fmt::Display for Profile {
 
 /// The work of one operation that takes the whole span.
 pub(crate) fn whole(op: &'static str, bytes: usize) -> SmallVec<[Work; 2]> {
-    smallvec![Work { op, bytes, cost: 1 }]
+    smallvec![Work { op, phase: None, bytes, cost: 1 }]
 }

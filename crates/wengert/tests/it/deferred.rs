@@ -83,6 +83,76 @@ fn what_costs_little_takes_no_memory() {
 }
 
 #[test]
+fn a_sum_has_its_value_whoever_asks_and_whatever_is_written_in_between() {
+    let steps: [fn(Tensor) -> Vec<Tensor>; 9] = [
+        |x| {
+            let loss = ((x * x + 2.0).tanh() * x.exp()).mean();
+            loss.backward();
+            vec![loss]
+        },
+        |x| {
+            let loss = (x * x).sum();
+            let before = loss + 0.0;
+            loss.backward();
+            vec![before, loss]
+        },
+        |x| {
+            let (y, sum) = (x * 2.0, (x * 2.0).sum());
+            no_grad(|| x.mul_(3.0));
+            vec![y, sum]
+        },
+        |x| {
+            let y = x * 2.0;
+            let sum = y.sum();
+            y.add_(1.0);
+            y.square().sum().backward();
+            vec![y, sum]
+        },
+        |x| {
+            let y = x * x;
+            let (sum, mean) = (y.sum(), y.mean());
+            sum.backward();
+            mean.backward();
+            sum.backward();
+            vec![sum, mean]
+        },
+        |x| {
+            let (sum, unused) = ((x * 3.0).sum(), (x * 5.0).sum());
+            sum.backward();
+            x.update(|x, _| x.fill(9.0));
+            vec![sum, unused]
+        },
+        |x| {
+            let sum = (x * x * x).sum();
+            sum.backward_create_graph();
+            let slope = x.grad().unwrap();
+            x.zero_grad();
+            (slope * slope).mean().backward();
+            vec![sum, slope]
+        },
+        |x| vec![scope(|| (x * 2.0).sum().detach()), scope(|| no_grad(|| (x * 2.0).mean()))],
+        |x| {
+            // The sum's gradient comes back through a number, and the operand has another reader.
+            let y = (x + 1.0).exp();
+            let loss = y.sum().ln() + y.narrow(0, 0, 7).mean();
+            loss.backward();
+            vec![loss]
+        },
+    ];
+    for (i, step) in steps.into_iter().enumerate() {
+        let run = |numel| {
+            deferring(numel, || {
+                let x = Tensor::linspace(-1.0, 1.0, N).requires_grad_(true);
+                let results = step(x);
+                let gradient = x.grad().map_or(vec![], |g| g.to_vec());
+                (results.iter().map(|value| value.to_vec()).collect::<Vec<_>>(), gradient)
+            })
+        };
+        assert_eq!(run(1), run(usize::MAX), "step {i}");
+    }
+}
+
+#[test]
 fn long_chains_and_many_operands_are_computed_in_parts() {
     let run = |numel| {
         deferring(numel, || {

@@ -10,6 +10,8 @@
 //! that has an adjoint and does not belong ends the region, as those below may get theirs from it; a leaf does not. What
 //! flows out of the region goes to leaves' slots and to adjoints in memory.
 //!
+//! If the sum of a node's elements is deferred, as a loss often is, the region computes it too, in the same pass.
+//!
 //! Invariant: products are computed by the same kernels and added in the same order as one entry at a time.
 
 use smallvec::SmallVec;
@@ -18,8 +20,8 @@ use super::{Adjoint, Purpose, Sweep, work};
 use crate::anomaly;
 use crate::element::{DType, FloatElement};
 use crate::error::{Result, reserve_small};
-use crate::ops::Op;
 use crate::ops::elementwise::{self, Elementwise, Product, Program, Read, Source, Values};
+use crate::ops::{Op, settle_fold};
 use crate::tape::arena::{Storage, lend_many};
 use crate::tape::profile::{self, Phase};
 use crate::tape::{Flags, Tape};
@@ -105,16 +107,31 @@ impl Sweep {
         }
         let Some(mut region) = self.gather::<E>(tape, start, top)? else { return Ok(false) };
         self.prepare::<E>(tape, &mut region)?;
+        let fold = tape.deferred_fold().filter(|&(_, operand)| region.nodes.iter().any(|node| node.index == operand));
         let _span = profile::span(Phase::Backward, || {
             let cost = |node: &Node| node.products.iter().map(|product| node.op.row().product_cost(product.rule)).sum();
-            region.nodes.iter().map(|node| work(tape, node.index, cost(node))).collect::<Vec<_>>()
+            let passed = region.nodes.iter().map(|node| work(tape, node.index, cost(node)));
+            let folded = fold.map(|(fold, operand)| elementwise::fold_works(tape, fold, operand));
+            passed.chain(folded.into_iter().flatten()).collect::<Vec<_>>()
         });
         let outputs: SmallVec<[Storage; 4]> = region.exits.iter().map(|exit| exit.storage).collect();
         let numel = tape.layout(top).numel();
-        lend_many(tape, &outputs, |outputs, tape| {
-            region.program::<E>(tape)?.run(numel, outputs);
-            Ok(())
+        let sum = lend_many(tape, &outputs, |outputs, tape| {
+            let (mut program, mut values) = region.program::<E>(tape)?;
+            let Some((_, operand)) = fold else {
+                program.run(numel, outputs);
+                return Ok(None);
+            };
+            let operand = values.read(&mut program, tape, operand)?;
+            let sum = elementwise::sum_of_blocks(numel, |sums| {
+                program.run_with_sums(numel, outputs, operand, sums);
+                Ok(())
+            });
+            sum.map(Some)
         })?;
+        if let (Some((fold, _)), Some(sum)) = (fold, sum) {
+            settle_fold::<E>(tape, fold, sum);
+        }
         for node in &region.nodes {
             let adjoint = std::mem::replace(&mut self.lists.adjoints[node.index as usize], Adjoint::None);
             if let Adjoint::Block(block) = adjoint {
@@ -197,8 +214,8 @@ impl Sweep {
 }
 
 impl Region {
-    /// The products of all nodes.
-    fn program<'a, E: FloatElement>(&mut self, tape: &'a Tape) -> Result<Program<'a, E>> {
+    /// The products of all nodes, and the deferred values that they read.
+    fn program<'a, E: FloatElement>(&mut self, tape: &'a Tape) -> Result<(Program<'a, E>, Values)> {
         let Self { nodes, exits } = self;
         let (mut program, mut values) = (Program::new(exits.len()), Values::default());
         for place in 0..nodes.len() {
@@ -235,6 +252,6 @@ impl Region {
                 program.release(slot);
             }
         }
-        Ok(program)
+        Ok((program, values))
     }
 }

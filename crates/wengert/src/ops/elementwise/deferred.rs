@@ -14,7 +14,7 @@ use wengert_kernels::reduce;
 use super::program::{Kernel, Program, Read};
 use super::{BLOCK, Place, Row, entries, places_of, source_of};
 use crate::anomaly;
-use crate::element::{DType, FloatElement};
+use crate::element::FloatElement;
 use crate::error::{Result, reserve_small};
 use crate::ops::Op;
 use crate::shape::Layout;
@@ -62,22 +62,23 @@ fn cone(tape: &Tape, root: u32) -> SmallVec<[u32; MAX_NODES]> {
     nodes
 }
 
-/// Computes the value of the deferred entry `index`.
+/// Computes the value of the deferred elementwise entry `index`.
 ///
 /// # Errors
 /// There is no memory for it.
-#[cold]
-pub(crate) fn compute_deferred(tape: &mut Tape, index: u32) -> Result<()> {
-    match tape.entry(index).dtype() {
-        DType::F32 => run::<f32>(tape, index, None),
-        _ => run::<f64>(tape, index, None),
-    }
+pub(crate) fn compute_deferred<E: FloatElement>(tape: &mut Tape, index: u32) -> Result<()> {
+    run::<E>(tape, index, None)
 }
 
 /// The sum of all elements of the deferred entry `index`, which itself may remain deferred.
 pub(crate) fn sum_deferred<E: FloatElement>(tape: &mut Tape, index: u32) -> Result<E> {
-    E::scratch(tape.layout(index).numel().div_ceil(BLOCK), |partials| {
-        run::<E>(tape, index, Some(partials))?;
+    sum_of_blocks(tape.layout(index).numel(), |partials| run::<E>(tape, index, Some(partials)))
+}
+
+/// The sum of `numel` elements, of which `run` writes the sum of each block.
+pub(crate) fn sum_of_blocks<E: FloatElement>(numel: usize, run: impl FnOnce(&mut [E]) -> Result<()>) -> Result<E> {
+    E::scratch(numel.div_ceil(BLOCK), |partials| {
+        run(partials)?;
         let mut tree = reduce::Tree::<E, reduce::Sum>::new();
         partials.iter().for_each(|&partial| tree.push(partial));
         Ok(tree.finish())
@@ -90,12 +91,7 @@ fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> R
     let nodes = cone(tape, root);
     let is_kept = |tape: &Tape, node| row(tape, node).cost() >= KEPT_COST || (node == root && sums.is_none());
     let _span = profile::span(Phase::Forward, || {
-        nodes.iter().map(|&node| {
-            let read = tape.operands_of(tape.entry(node)).filter(|&operand| !tape.entry(operand).is_deferred());
-            let written = if is_kept(tape, node) { tape.bytes(node) } else { 0 };
-            let bytes = read.map(|operand| tape.bytes(operand)).sum::<usize>() + written;
-            Work { op: row(tape, node).name, bytes, cost: row(tape, node).cost() }
-        })
+        nodes.iter().map(|&node| work(tape, node, if is_kept(tape, node) { tape.bytes(node) } else { 0 }))
     });
     let mut kept = SmallVec::<[u32; 4]>::new();
     let mut blocks = SmallVec::<[Storage; 4]>::new();
@@ -124,6 +120,19 @@ fn run<E: FloatElement>(tape: &mut Tape, root: u32, sums: Option<&mut [E]>) -> R
         tape.entry_mut(node).settle(block);
     }
     Ok(())
+}
+
+/// What computing entry `node` does, which writes so many bytes.
+fn work(tape: &Tape, node: u32, written: usize) -> Work {
+    let read = tape.operands_of(tape.entry(node)).filter(|&operand| !tape.entry(operand).is_deferred());
+    let bytes = read.map(|operand| tape.bytes(operand)).sum::<usize>() + written;
+    Work { op: row(tape, node).name, phase: Some(Phase::Forward), bytes, cost: row(tape, node).cost() }
+}
+
+/// What computing the fold of the deferred entry `operand` does, where neither is kept.
+pub(crate) fn fold_works(tape: &Tape, fold: u32, operand: u32) -> SmallVec<[Work; 8]> {
+    let sum = Work { op: tape.name(tape.entry(fold)), phase: Some(Phase::Forward), bytes: 0, cost: 1 };
+    cone(tape, operand).iter().map(|&node| work(tape, node, 0)).chain([sum]).collect()
 }
 
 fn row(tape: &Tape, index: u32) -> &'static Row {
@@ -159,7 +168,12 @@ impl Values {
     }
 
     /// How the program reads the deferred entry `index`, after the steps that compute it.
-    fn read<'a, E: FloatElement>(&mut self, program: &mut Program<'a, E>, tape: &'a Tape, index: u32) -> Result<Read> {
+    pub fn read<'a, E: FloatElement>(
+        &mut self,
+        program: &mut Program<'a, E>,
+        tape: &'a Tape,
+        index: u32,
+    ) -> Result<Read> {
         if let Some(&(_, slot)) = self.computed.iter().find(|&&(other, _)| other == index) {
             return Ok(Read::Slot(slot));
         }

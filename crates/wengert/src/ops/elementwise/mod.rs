@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 pub(crate) use self::blocks::Source;
 use self::call::Call;
-pub(crate) use self::deferred::{Values, compute_deferred, sum_deferred};
+pub(crate) use self::deferred::{Values, compute_deferred, fold_works, sum_deferred, sum_of_blocks};
 pub(crate) use self::formula::Formula;
 pub use self::formula::{Kernels, Row};
 pub use self::methods::{pow, xlogy};

@@ -20,9 +20,11 @@ use wengert_kernels::{map, reduce};
 use crate::autograd::{Backward, Forward};
 use crate::element::{Element, FloatElement};
 use crate::error::{Result, error};
+use crate::ops::{Fold, Op, Structured, elementwise};
 use crate::shape::{DimSet, Shape};
 use crate::tape::Tape;
 use crate::tape::arena::{Storage, lend};
+use crate::tape::profile::{self, Phase};
 use crate::tensor::TensorBase;
 
 /// What a reduction is taken over.
@@ -191,4 +193,36 @@ pub(crate) fn sum_to<E: FloatElement>(
         if first { out.copy_from_slice(sums) } else { map::add_assign(sums, out) }
     });
     Ok(())
+}
+
+/// Computes the deferred entry `index`, a fold.
+pub(crate) fn compute_fold<E: FloatElement>(tape: &mut Tape, index: u32) -> Result<()> {
+    let operand = tape.entry(index).a;
+    let sum = if tape.entry(operand).is_deferred() {
+        elementwise::sum_deferred::<E>(tape, operand)?
+    } else {
+        let (numel, mut sum) = (tape.layout(operand).numel(), E::default());
+        reduce::sum_axis(&tape.data(operand)[..numel], [1, numel, 1], std::slice::from_mut(&mut sum));
+        sum
+    };
+    let _span = profile::span(Phase::Forward, || {
+        profile::whole(tape.name(tape.entry(index)), tape.bytes(operand) + size_of::<E>())
+    });
+    settle_fold(tape, index, sum);
+    Ok(())
+}
+
+/// Gives the deferred entry `index`, a fold, its value: that of the sum of its operand's elements.
+pub(crate) fn settle_fold<E: FloatElement>(tape: &mut Tape, index: u32, sum: E) {
+    let value = match tape.entry(index).op {
+        Op::Structured(Structured::Sum) => value_of::<sum::Sum, E>(tape, index, sum),
+        Op::Structured(Structured::Mean) => value_of::<mean::Mean, E>(tape, index, sum),
+        op => unreachable!("{op:?} is no fold"),
+    };
+    tape.entry_mut(index).settle_number(value);
+}
+
+fn value_of<R: Fold<E>, E: FloatElement>(tape: &Tape, index: u32, sum: E) -> E {
+    let attrs = tape.meta(index).attrs.expect("a fold has attributes");
+    R::of_sum(sum, tape.arena.get_erased::<R::Attrs>(attrs)).expect("all elements are folded")
 }
