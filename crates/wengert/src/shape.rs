@@ -347,6 +347,11 @@ impl Layout {
         self.contiguous
     }
 
+    /// Whether the elements are the storage from its start on.
+    pub fn is_plain(&self) -> bool {
+        self.contiguous && self.offset == 0
+    }
+
     /// Whether one element in memory stands for all, of which there are several.
     pub fn is_uniform(&self) -> bool {
         self.numel() > 1 && self.strides().iter().zip(self.shape()).all(|(&stride, &n)| stride == 0 || n == 1)

@@ -199,6 +199,11 @@ impl Tape {
         &self.meta(index).layout
     }
 
+    /// Whether two entries have one shape; many share their meta.
+    pub fn same_shape(&self, a: u32, b: u32) -> bool {
+        self.entry(a).meta == self.entry(b).meta || self.layout(a).shape() == self.layout(b).shape()
+    }
+
     /// The bytes of the elements of entry `index`.
     pub fn bytes(&self, index: u32) -> usize {
         self.layout(index).numel() * self.entry(index).dtype().size()

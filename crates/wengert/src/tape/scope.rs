@@ -63,7 +63,10 @@ impl Frames {
 
     /// Takes the innermost frame.
     pub fn pop(&mut self) -> Frame {
-        self.split_off(self.list.len() - 1)[0]
+        let [.., parent, last] = self.list[..] else { panic!("the root scope stays") };
+        self.innermost = parent.id;
+        self.list.truncate(self.list.len() - 1);
+        last
     }
 }
 

@@ -181,16 +181,16 @@ impl Sweep {
         index: u32,
         top: u32,
     ) -> Result<Option<(Elementwise, SmallVec<[Product; 3]>)>> {
-        let (entry, layout, shape) = (tape.entry(index), tape.layout(index), tape.layout(top).shape());
+        let entry = tape.entry(index);
         let Op::Elementwise(op) = entry.op else { return Ok(None) };
         let is_wanted = matches!(&self.purpose, Purpose::Capture(wanted) if wanted.is_wanted(index));
-        let is_plain = entry.dtype() == E::DTYPE && layout.is_contiguous() && layout.offset() == 0;
-        if !is_plain || layout.shape() != shape || entry.flags.has(Flags::SLOT) || is_wanted {
+        let is_plain = entry.dtype() == E::DTYPE && tape.layout(index).is_plain();
+        if !is_plain || !tape.same_shape(index, top) || entry.flags.has(Flags::SLOT) || is_wanted {
             return Ok(None);
         }
         let mut products = elementwise::products(tape, index, op)?;
         products.retain(|product| self.needs(tape, product.operand));
-        let is_whole = products.iter().all(|product| tape.layout(product.operand).shape() == shape);
+        let is_whole = products.iter().all(|product| tape.same_shape(product.operand, top));
         Ok(is_whole.then_some((op, products)))
     }
 

@@ -1,12 +1,12 @@
 //! One kernel on operands of the tape.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use wengert_kernels::{map, parallel};
 
 use super::blocks::Source;
 use super::program::{Kernel, Program, Read};
-use super::{BLOCK, Place, source_of};
-use crate::element::{DType, FloatElement};
+use super::{BLOCK, Place, Plain, plain_of, source_of};
+use crate::element::FloatElement;
 use crate::error::Result;
 use crate::shape::Layout;
 use crate::tape::Tape;
@@ -23,21 +23,10 @@ pub(super) struct Call<'a, E> {
     pub layout: &'a Layout,
 }
 
-/// An operand that needs no packing.
-#[derive(Clone, Copy)]
-enum Plain<'a, E> {
-    Unused,
-    Slice(&'a [E]),
-    Number(E),
-}
-
 impl<E: FloatElement> Call<'_, E> {
     /// `out = kernel(operands)`, or `out += kernel(operands)` with `add`.
     pub fn run(&self, tape: &Tape, out: &mut [E], add: bool) -> Result<()> {
-        if out.len() <= BLOCK
-            && let Some(operands) = self.plain(tape)
-        {
-            self.run_plain(operands, out, add);
+        if out.len() <= BLOCK && self.run_plain(tape, out, add) {
             return Ok(());
         }
         let mut sources = self.places.map(|place| match place {
@@ -64,61 +53,40 @@ impl<E: FloatElement> Call<'_, E> {
         Ok(())
     }
 
-    /// The operands, if none has to be packed.
-    fn plain<'t>(&'t self, tape: &'t Tape) -> Option<[Plain<'t, E>; 5]> {
-        let mut operands = [Plain::Unused; 5];
-        for (operand, &place) in operands.iter_mut().zip(&self.places) {
-            *operand = match place {
-                None => continue,
-                Some(Place::Number(number)) => Plain::Number(E::of(number)),
-                Some(Place::Entry(index)) => {
-                    let layout = tape.layout(index);
-                    if tape.entry(index).dtype() == DType::Bool {
-                        return None;
-                    }
-                    match layout.numel() {
-                        n if n == self.layout.numel() && layout.is_contiguous() => Plain::Slice(&tape.data(index)[..n]),
-                        1 => Plain::Number(tape.data(index)[0]),
-                        _ => return None,
-                    }
-                }
-            };
-        }
-        if let Some(g) = self.g {
-            operands[0] = Plain::Slice(g);
-        }
-        Some(operands)
-    }
-
-    /// Runs the kernel on at most a block, with numbers spread next to each other in scratch memory.
-    fn run_plain(&self, operands: [Plain<'_, E>; 5], out: &mut [E], add: bool) {
-        let width = out.len();
-        let is_number = |operand: &Plain<'_, E>| matches!(operand, Plain::Number(_));
-        let numbers = operands.iter().filter(|operand| is_number(operand)).count();
-        let run = |scratch: &mut [E]| {
-            let (numbers, temporary) = scratch.split_at_mut(numbers * width);
-            let mut spread = 0;
-            for operand in &operands {
-                if let Plain::Number(number) = operand {
-                    numbers[spread..spread + width].fill(*number);
-                    spread += width;
-                }
+    /// Runs the kernel on at most a block; `false`, and nothing is done, if an operand has to be packed.
+    fn run_plain(&self, tape: &Tape, out: &mut [E], add: bool) -> bool {
+        let mut slices = [self.g, None, None, None, None];
+        let mut numbers = SmallVec::<[(usize, E); 5]>::new();
+        for (k, &place) in self.places.iter().enumerate() {
+            let Some(place) = place else { continue };
+            match plain_of(tape, place, self.layout) {
+                Some(Plain::Slice(slice)) => slices[k] = Some(slice),
+                Some(Plain::Number(number)) => numbers.push((k, number)),
+                None => return false,
             }
-            let mut spread = numbers.chunks_exact(width.max(1));
-            let slices = operands.map(|operand| match operand {
-                Plain::Unused => None,
-                Plain::Slice(slice) => Some(slice),
-                Plain::Number(_) => Some(spread.next().unwrap_or(&[])),
-            });
-            let first = slices.iter().find_map(|&slice| slice).expect("an operand that the formula reads");
-            let slices = slices.map(|slice| slice.unwrap_or(first));
+        }
+        let first =
+            slices.iter().find_map(|&slice| slice).expect("an operand with all elements, as none has to be packed");
+        let slices = slices.map(|slice| slice.unwrap_or(first));
+        if numbers.is_empty() && !add {
+            self.kernel.run(slices, out);
+            return true;
+        }
+        let width = out.len();
+        E::scratch((numbers.len() + usize::from(add)) * width, |scratch| {
+            let (temporary, spread) = scratch.split_at_mut(if add { width } else { 0 });
+            let mut slices = slices;
+            for (&(k, number), block) in numbers.iter().zip(spread.chunks_exact_mut(width.max(1))) {
+                block.fill(number);
+                slices[k] = block;
+            }
             if add {
                 self.kernel.run(slices, temporary);
                 map::add_assign(temporary, out);
             } else {
                 self.kernel.run(slices, out);
             }
-        };
-        E::scratch((numbers + usize::from(add)) * width, run);
+        });
+        true
     }
 }

@@ -32,18 +32,21 @@ const KEPT_COST: u32 = 10;
 pub(super) fn defer(tape: &mut Tape, places: &[Place], meta: Ref<Meta>) -> Result<bool> {
     let layout = &tape.arena.get(meta).layout;
     let is_large = layout.rank() > 0 && layout.numel() > 0 && layout.numel() >= tape.defer_from();
-    let defers = is_large && !anomaly::is_anomaly_enabled() && entries(places).all(|index| !tape.shows_gradient(index));
+    if !is_large || anomaly::is_anomaly_enabled() || entries(places).any(|index| tape.shows_gradient(index)) {
+        entries(places).try_for_each(|index| tape.compute(index))?;
+        return Ok(false);
+    }
     let has_shape = |tape: &Tape, index| tape.layout(index).shape() == tape.arena.get(meta).layout.shape();
     let mut nodes = 1;
     for index in entries(places).filter(|&index| tape.entry(index).is_deferred()) {
         nodes += if has_shape(tape, index) { cone(tape, index).len() } else { 0 };
     }
     for index in entries(places) {
-        if !defers || nodes > MAX_NODES || !has_shape(tape, index) {
+        if nodes > MAX_NODES || !has_shape(tape, index) {
             tape.compute(index)?;
         }
     }
-    Ok(defers)
+    Ok(true)
 }
 
 /// The deferred entries that the value of entry `root` depends on, itself included, in the order of the tape.
@@ -179,7 +182,7 @@ impl Values {
         }
         let (row, layout) = (row(tape, index), tape.layout(index));
         let mut operands = [Read::Unused; 5];
-        for (operand, &place) in operands.iter_mut().zip(&places_of(tape, index, row.arity)) {
+        for (operand, place) in operands.iter_mut().zip(places_of(tape, index, row.arity).into_iter().flatten()) {
             *operand = self.place(program, tape, place, layout)?;
         }
         let slot = self.kept.iter().position(|&other| other == index).unwrap_or_else(|| program.register());

@@ -197,15 +197,15 @@ fn entries(places: &[Place]) -> impl Iterator<Item = u32> + Clone {
 pub(crate) fn record<E: FloatElement>(op: Elementwise, operands: &[Operand<E>]) -> Result<TensorBase<E>> {
     let _line = trace::note();
     tape::with(|tape| {
-        let mut places = SmallVec::<[Place; 3]>::new();
-        for operand in operands {
-            places.push(match operand {
+        let mut places = [Place::Number(0.0); 3];
+        for (place, operand) in places.iter_mut().zip(operands) {
+            *place = match operand {
                 Operand::Tensor(tensor) => Place::Entry(tape.locate(tensor.handle())?),
                 Operand::Mask(mask) => Place::Entry(tape.locate(mask.handle())?),
                 Operand::Number(number) => Place::Number(*number),
-            });
+            };
         }
-        let index = record_places::<E>(tape, op, &places)?;
+        let index = record_places::<E>(tape, op, &places[..operands.len()])?;
         Ok(TensorBase::from_handle(tape.handle(index)))
     })
 }
@@ -298,14 +298,16 @@ fn place_operands(tape: &mut Tape, entry: &mut Entry, places: &[Place]) -> Resul
 
 /// The result's meta, shared with an operand of the same shape where there is one.
 fn result_meta(tape: &mut Tape, name: &str, places: &[Place]) -> Result<Ref<Meta>> {
+    let meta_of = |index| tape.entry(index).meta;
+    let first = entries(places).next().expect("an operand that is a tensor");
+    if tape.layout(first).is_plain() && entries(places).all(|index| meta_of(index) == meta_of(first)) {
+        return Ok(meta_of(first));
+    }
     let of_shape = |tape: &Tape, shape: &[usize]| {
-        let fits = |&index: &u32| {
-            let layout = tape.layout(index);
-            layout.is_contiguous() && layout.offset() == 0 && layout.shape() == shape
-        };
+        let fits = |&index: &u32| tape.layout(index).is_plain() && tape.layout(index).shape() == shape;
         entries(places).find(fits).map(|index| tape.entry(index).meta)
     };
-    let widest = entries(places).max_by_key(|&index| tape.layout(index).rank()).expect("an operand that is a tensor");
+    let widest = entries(places).max_by_key(|&index| tape.layout(index).rank()).unwrap_or(first);
     let shape = tape.layout(widest).shape();
     let needs_no_broadcast = |index| matches!(tape.layout(index).shape(), dims if dims.is_empty() || dims == shape);
     if entries(places).all(needs_no_broadcast)
@@ -313,7 +315,6 @@ fn result_meta(tape: &mut Tape, name: &str, places: &[Place]) -> Result<Ref<Meta
     {
         return Ok(meta);
     }
-    let first = entries(places).next().expect("an operand that is a tensor");
     let mut shape = Shape::of(tape.layout(first).shape());
     for index in entries(places).skip(1) {
         shape = broadcast(name, &shape, tape.layout(index).shape())?;
@@ -326,10 +327,6 @@ fn result_meta(tape: &mut Tape, name: &str, places: &[Place]) -> Result<Ref<Meta
 
 /// Computes the value.
 fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta: Ref<Meta>) -> Result<Value<E>> {
-    let mut read = [None; 5];
-    for (read, &place) in read.iter_mut().zip(places) {
-        *read = Some(place);
-    }
     let bytes = |tape: &Tape| {
         let result = tape.arena.get(meta).layout.numel() * size_of::<E>();
         entries(places).map(|index| tape.bytes(index)).sum::<usize>() + result
@@ -337,45 +334,63 @@ fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta:
     let _span = profile::span(Phase::Forward, || profile::whole(row.name, bytes(tape)));
     tape.evaluate_as(meta, |tape, out| {
         let (kernel, layout) = (Kernel::Value(E::kernels(row).value), &tape.arena.get(meta).layout);
-        Call { kernel, cost: row.cost(), places: read, g: None, layout }.run(tape, out, false)
+        let place = |k: usize| places.get(k).copied();
+        let places = [place(0), place(1), place(2), None, None];
+        Call { kernel, cost: row.cost(), places, g: None, layout }.run(tape, out, false)
     })
+}
+
+/// An operand that needs no packing.
+enum Plain<'a, E> {
+    /// All elements, in order.
+    Slice(&'a [E]),
+    /// One number for all.
+    Number(E),
+}
+
+/// The elements of an operand of a result of `layout`'s shape, if they need no packing.
+fn plain_of<'a, E: FloatElement>(tape: &'a Tape, place: Place, layout: &Layout) -> Option<Plain<'a, E>> {
+    let index = match place {
+        Place::Number(number) => return Some(Plain::Number(E::of(number))),
+        Place::Entry(index) => index,
+    };
+    let own = tape.layout(index);
+    if tape.entry(index).dtype() == DType::Bool {
+        None
+    } else if own.is_contiguous() && own.numel() == layout.numel() {
+        Some(Plain::Slice(&tape.data(index)[..own.numel()]))
+    } else if own.numel() == 1 {
+        Some(Plain::Number(tape.data(index)[0]))
+    } else {
+        None
+    }
 }
 
 /// How the elements of an operand are reached in a result of `layout`'s shape.
 fn source_of<'a, E: FloatElement>(tape: &'a Tape, place: Place, layout: &Layout) -> Source<'a, E> {
-    match place {
-        Place::Number(number) => Source::Splat(E::of(number)),
-        Place::Entry(index) => {
-            let own = tape.layout(index);
-            if tape.entry(index).dtype() == DType::Bool {
-                return Source::Mask(tape.data::<bool>(index), own.broadcast_to(layout.shape()));
-            }
-            let data = tape.data::<E>(index);
-            if own.is_contiguous() && own.numel() == layout.numel() {
-                Source::Slice(&data[..own.numel()])
-            } else if own.numel() == 1 {
-                Source::Splat(data[0])
-            } else {
-                Source::Strided(data, own.broadcast_to(layout.shape()))
+    match (plain_of(tape, place, layout), place) {
+        (Some(Plain::Slice(slice)), _) => Source::Slice(slice),
+        (Some(Plain::Number(number)), _) => Source::Splat(number),
+        (None, Place::Number(_)) => unreachable!("a number needs no packing"),
+        (None, Place::Entry(index)) => {
+            let own = tape.layout(index).broadcast_to(layout.shape());
+            match tape.entry(index).dtype() {
+                DType::Bool => Source::Mask(tape.data(index), own),
+                _ => Source::Strided(tape.data(index), own),
             }
         }
     }
 }
 
-/// Where the operands of an elementwise entry are.
-fn places_of(tape: &Tape, index: u32, arity: usize) -> SmallVec<[Place; 3]> {
+/// Where the operands of an elementwise entry are; those that it does not have are `None`.
+fn places_of(tape: &Tape, index: u32, arity: usize) -> [Option<Place>; 3] {
     let entry = tape.entry(index);
     if entry.flags.has(Flags::LIST) {
         let list = tape.arena.get_list(tape.meta(index).operands);
-        return list.iter().map(|&index| Place::Entry(index)).collect();
+        return std::array::from_fn(|k| list.get(k).map(|&index| Place::Entry(index)));
     }
+    let place = |at, is_number| if is_number { Place::Number(tape.constant(at)) } else { Place::Entry(at) };
     let (const_a, const_b) = (entry.flags.has(Flags::CONST_A), entry.flags.has(Flags::CONST_B));
-    (0..arity as u32)
-        .map(|k| match k {
-            0 if const_a => Place::Number(tape.constant(entry.a)),
-            0 => Place::Entry(entry.a),
-            _ if const_b => Place::Number(tape.constant(entry.b + k - 1)),
-            _ => Place::Entry(entry.b),
-        })
-        .collect()
+    let operand = |k: usize, at, is_number| if k < arity { Some(place(at, is_number)) } else { None };
+    [operand(0, entry.a, const_a), operand(1, entry.b, const_b), operand(2, entry.b + 1, true)]
 }

@@ -26,24 +26,13 @@ pub(crate) struct Product {
 
 /// The operands of entry `index` that need a gradient, after checking that the values it needs are unchanged.
 pub(crate) fn products(tape: &Tape, index: u32, op: Elementwise) -> Result<SmallVec<[Product; 3]>> {
-    let row = op.row();
-    let places = places_of(tape, index, row.arity);
-    let mut products = SmallVec::new();
-    for (rule, (&place, needs)) in places.iter().zip(row.needs).enumerate() {
-        let (Place::Entry(operand), Some(needs)) = (place, needs) else { continue };
-        if !tape.entry(operand).flags.has(Flags::GRAD) {
-            continue;
-        }
-        check_needed(tape, index, &places, needs)?;
-        products.push(Product { operand, rule });
-    }
-    Ok(products)
+    moving(tape, index, op, |operand| tape.entry(operand).flags.has(Flags::GRAD))
 }
 
 /// Checks that the values which a product needs are what the entry saw.
-fn check_needed(tape: &Tape, index: u32, places: &[Place], needs: Needs) -> Result<()> {
-    for (k, &place) in places.iter().enumerate() {
-        if let Place::Entry(read) = place
+fn check_needed(tape: &Tape, index: u32, places: [Option<Place>; 3], needs: Needs) -> Result<()> {
+    for (k, place) in places.into_iter().enumerate() {
+        if let Some(Place::Entry(read)) = place
             && needs.operand(k)
         {
             tape.check_unchanged(read, index)?;
@@ -63,40 +52,27 @@ pub(crate) fn sweep<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     let row = op.row();
-    for place in product_places(tape, index, row, product.rule) {
-        if let Some(Place::Entry(read)) = place {
+    let places = product_places(tape, index, row, product.rule);
+    for place in places.into_iter().flatten() {
+        if let Place::Entry(read) = place {
             tape.compute(read)?;
         }
     }
-    if tape.layout(product.operand).shape() == tape.layout(index).shape() {
-        return products_into::<E>(tape, index, row, product.rule, g, target, first);
+    let is_whole = tape.same_shape(product.operand, index);
+    let (block, stores) = match is_whole {
+        true => (target, first),
+        false => (tape.arena.alloc::<E>(tape.layout(index).numel(), 0)?.publish(), true),
+    };
+    lend(tape, block, |out: &mut [E], tape| {
+        let (kernel, cost) = (Kernel::Product(E::kernels(row).vjp[product.rule]), row.product_cost(product.rule));
+        let (g, layout) = (Some(tape.arena.read(g)), tape.layout(index));
+        Call { kernel, cost, places, g, layout }.run(tape, out, !stores)
+    })?;
+    if is_whole {
+        return Ok(());
     }
     let (layout, operand) = (*tape.layout(index), *tape.layout(product.operand));
-    let temporary = tape.arena.alloc::<E>(layout.numel(), 0)?.publish();
-    products_into::<E>(tape, index, row, product.rule, g, temporary, true)?;
-    reduce::sum_to::<E>(tape, temporary, layout.shape(), operand.shape(), target, first)
-}
-
-/// Writes or adds the full-size products to `target`.
-fn products_into<E: FloatElement>(
-    tape: &mut Tape,
-    index: u32,
-    row: &Row,
-    rule: usize,
-    g: Storage,
-    target: Storage,
-    first: bool,
-) -> Result<()> {
-    lend(tape, target, |out: &mut [E], tape| {
-        let call = Call {
-            kernel: Kernel::Product(E::kernels(row).vjp[rule]),
-            cost: row.product_cost(rule),
-            places: product_places(tape, index, row, rule),
-            g: Some(tape.arena.read(g)),
-            layout: tape.layout(index),
-        };
-        call.run(tape, out, !first)
-    })
+    reduce::sum_to::<E>(tape, block, layout.shape(), operand.shape(), target, first)
 }
 
 /// Appends the vector-Jacobian product of entry `index` for one operand, whose incoming derivative is `g`, to a program: it stores to
@@ -123,16 +99,9 @@ pub(crate) fn append<'a, E: FloatElement>(
 /// What the product for one operand reads beside the incoming derivative, which comes first.
 fn product_places(tape: &Tape, index: u32, row: &Row, rule: usize) -> [Option<Place>; 5] {
     let needs = row.needs[rule].expect("a product of an operand that has a rule");
-    let mut places = [None; 5];
-    for (k, &place) in places_of(tape, index, row.arity).iter().enumerate() {
-        if needs.operand(k) {
-            places[k + 1] = Some(place);
-        }
-    }
-    if needs.value() {
-        places[4] = Some(Place::Entry(index));
-    }
-    places
+    let [a, b, c] = places_of(tape, index, row.arity);
+    let read = |k, place| if needs.operand(k) { place } else { None };
+    [None, read(0, a), read(1, b), read(2, c), needs.value().then_some(Place::Entry(index))]
 }
 
 /// The derivative of entry `index` in direction `g` along operand `rule`, recorded; in forward mode, `g` is a tangent.
@@ -147,7 +116,7 @@ pub(crate) fn recorded<E: FloatElement>(
         let mut handles = [g.handle(); 4];
         let places = places_of(tape, index, row.arity);
         let needs = row.needs[rule].expect("a product of an operand that has a rule");
-        for (k, &place) in places.iter().enumerate() {
+        for (k, place) in places.into_iter().flatten().enumerate() {
             if needs.operand(k) {
                 handles[k] = handle_of::<E>(tape, place)?;
             }
@@ -189,11 +158,11 @@ pub(crate) fn moving(
     let row = op.row();
     let places = places_of(tape, index, row.arity);
     let mut products = SmallVec::new();
-    for (rule, (&place, needs)) in places.iter().zip(row.needs).enumerate() {
-        if let (Place::Entry(operand), Some(needs)) = (place, needs)
+    for (rule, (place, needs)) in places.into_iter().zip(row.needs).enumerate() {
+        if let (Some(Place::Entry(operand)), Some(needs)) = (place, needs)
             && moves(operand)
         {
-            check_needed(tape, index, &places, needs)?;
+            check_needed(tape, index, places, needs)?;
             products.push(Product { operand, rule });
         }
     }

@@ -232,13 +232,14 @@ impl<E: FloatElement> Compute<E> for Loss {
         if rule.reduction == Reduction::None {
             return loss.losses(0, out);
         }
-        let mut block = [E::of(0.0); reduce::BLOCK];
         let mut tree = Tree::<E, reduce::Sum>::new();
-        for first in (0..rule.lines()).step_by(block.len()) {
-            let block = &mut block[..(rule.lines() - first).min(reduce::BLOCK)];
-            loss.losses(first, block);
-            tree.push(reduce::sum(block));
-        }
+        E::scratch(rule.lines().min(reduce::BLOCK), |block| {
+            for first in (0..rule.lines()).step_by(reduce::BLOCK) {
+                let block = &mut block[..(rule.lines() - first).min(reduce::BLOCK)];
+                loss.losses(first, block);
+                tree.push(reduce::sum(block));
+            }
+        });
         out[0] = tree.finish() / inputs[2].slice::<E>()[2 * rule.lines()];
     }
 }

@@ -14,6 +14,11 @@ impl<T> Clone for Ref<T> {
     }
 }
 impl<T> Copy for Ref<T> {}
+impl<T> PartialEq for Ref<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
 
 /// A list of `Copy` values in the arena.
 pub(crate) struct RefList<T>(NonNull<T>, u32);
