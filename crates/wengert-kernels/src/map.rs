@@ -81,6 +81,24 @@ map!(
     map5, Loop5, Map5, g a b c y
 );
 
+/// `out[i] = value`.
+pub fn fill<E: Copy>(value: E, out: &mut [E]) {
+    simd::run(Fill { value, out });
+}
+
+struct Fill<'a, E> {
+    value: E,
+    out: &'a mut [E],
+}
+
+impl<E: Copy> Kernel for Fill<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.out.fill(self.value);
+    }
+}
+
 /// `out[i] += a[i]`.
 ///
 /// # Panics

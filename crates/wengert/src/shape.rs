@@ -300,20 +300,12 @@ impl Layout {
     /// Any strides; the caller vouches that every index lies inside of the storage.
     pub fn strided(shape: &[usize], strides: &[usize], offset: usize) -> Self {
         let rank = shape.len();
-        let mut layout = Self {
-            rank: rank as u8,
-            contiguous: true,
-            dims: [1; MAX_RANK],
-            strides: [0; MAX_RANK],
-            numel: shape.iter().product(),
-            offset,
-        };
-        layout.dims[..rank].copy_from_slice(shape);
-        layout.strides[..rank].copy_from_slice(strides);
-        let mut step = 1;
+        let mut layout =
+            Self { rank: rank as u8, contiguous: true, dims: [1; MAX_RANK], strides: [0; MAX_RANK], numel: 1, offset };
         for d in (0..rank).rev() {
-            layout.contiguous &= shape[d] == 1 || strides[d] == step;
-            step *= shape[d];
+            (layout.dims[d], layout.strides[d]) = (shape[d], strides[d]);
+            layout.contiguous &= shape[d] == 1 || strides[d] == layout.numel;
+            layout.numel *= shape[d];
         }
         if layout.numel == 0 {
             // There is nothing to reach, and the offset of a part of an empty block would lie behind its end.

@@ -178,15 +178,19 @@ impl<'a, E: FloatElement> Backward<'a, E> {
     /// Adds `a b` to operand `k`'s gradient, summed over the dimensions that the operand does not have. A plain sweep multiplies
     /// straight into a gradient of as many elements.
     pub fn add_product(&mut self, k: usize, a: TensorBase<E>, b: TensorBase<E>) -> Result<()> {
-        let (operand, shape) = (self.operands[k], self.shape(k)?);
-        let fits = matmul::product_shape(&a.try_shape()?, &b.try_shape()?)?.iter().product::<usize>() == shape.numel();
+        let operand = self.operands[k];
+        let fits = tape::with(|tape| {
+            let (a, b) = (tape.locate(a.handle())?, tape.locate(b.handle())?);
+            let product = matmul::product_shape(tape.layout(a).shape(), tape.layout(b).shape())?;
+            Ok(product.numel() == tape.layout(operand).numel())
+        })?;
         match self.plain_sweep() {
             Some(sweep) if fits => tape::with(|tape| {
                 let (target, first) = sweep.target::<E>(tape, operand)?;
                 matmul::multiply_into::<E>(tape, a.handle(), b.handle(), target, first)
             }),
             _ => {
-                let product = a.try_matmul(b)?;
+                let (product, shape) = (a.try_matmul(b)?, self.shape(k)?);
                 self.add(k, if fits { product.try_reshape(shape)? } else { product.try_sum_to(&shape)? })
             }
         }

@@ -366,7 +366,7 @@ impl Sweep {
     /// A block that holds an adjoint of entry `index` that is kept as one number.
     fn block_of<E: FloatElement>(&mut self, tape: &mut Tape, index: u32, number: E) -> Result<Storage> {
         let block = self.block::<E>(tape, tape.layout(index).numel())?;
-        lend(tape, block, |out: &mut [E], _| out.fill(number));
+        lend(tape, block, |out: &mut [E], _| map::fill(number, out));
         Ok(block)
     }
 

@@ -20,6 +20,9 @@ impl Forgotten {
 
 impl Drop for Forgotten {
     fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
         let mut first = None;
         for value in self.0.drain(..) {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {

@@ -96,7 +96,9 @@ impl Tape {
     /// It was overwritten in between.
     pub fn check_unchanged(&self, index: u32, reader: u32) -> Result<()> {
         // What is kept in an entry is never written to.
-        if self.entry(index).block().is_none_or(|storage| self.arena.stamp(storage) <= reader) {
+        if self.last_write <= reader
+            || self.entry(index).block().is_none_or(|storage| self.arena.stamp(storage) <= reader)
+        {
             return Ok(());
         }
         Err(error!(

@@ -17,7 +17,7 @@ pub(super) struct Call<'a, E> {
     /// Its time per element, an addition being 1.
     pub cost: u32,
     /// Operands that it does not read are `None`.
-    pub places: [Option<Place>; 5],
+    pub places: &'a [Option<Place>; 5],
     /// In place of the first operand.
     pub g: Option<&'a [E]>,
     pub layout: &'a Layout,
@@ -37,10 +37,9 @@ impl<E: FloatElement> Call<'_, E> {
             sources[0] = Source::Slice(g);
         }
         if !add && sources.iter().all(|source| matches!(source, Source::Slice(_) | Source::Unused)) {
-            let first = sources.iter().find_map(Source::slice).expect("an operand that the formula reads");
-            let slices = sources.map(|source| source.slice().unwrap_or(first));
+            let slices = sources.map(|source| source.slice());
             parallel::in_parts(out.len(), self.cost as usize, BLOCK, out, |range, out| {
-                self.kernel.run(slices.map(|slice| &slice[range.clone()]), out);
+                self.kernel.run(slices.map(|slice| slice.map(|slice| &slice[range.clone()])), out);
             });
             return Ok(());
         }
@@ -65,9 +64,6 @@ impl<E: FloatElement> Call<'_, E> {
                 None => return false,
             }
         }
-        let first =
-            slices.iter().find_map(|&slice| slice).expect("an operand with all elements, as none has to be packed");
-        let slices = slices.map(|slice| slice.unwrap_or(first));
         if numbers.is_empty() && !add {
             self.kernel.run(slices, out);
             return true;
@@ -77,8 +73,8 @@ impl<E: FloatElement> Call<'_, E> {
             let (temporary, spread) = scratch.split_at_mut(if add { width } else { 0 });
             let mut slices = slices;
             for (&(k, number), block) in numbers.iter().zip(spread.chunks_exact_mut(width.max(1))) {
-                block.fill(number);
-                slices[k] = block;
+                map::fill(number, block);
+                slices[k] = Some(&*block);
             }
             if add {
                 self.kernel.run(slices, temporary);

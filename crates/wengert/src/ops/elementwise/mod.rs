@@ -335,7 +335,7 @@ fn evaluate<E: FloatElement>(tape: &mut Tape, row: &Row, places: &[Place], meta:
     tape.evaluate_as(meta, |tape, out| {
         let (kernel, layout) = (Kernel::Value(E::kernels(row).value), &tape.arena.get(meta).layout);
         let place = |k: usize| places.get(k).copied();
-        let places = [place(0), place(1), place(2), None, None];
+        let places = &[place(0), place(1), place(2), None, None];
         Call { kernel, cost: row.cost(), places, g: None, layout }.run(tape, out, false)
     })
 }

@@ -52,9 +52,9 @@ pub(crate) fn sweep<E: FloatElement>(
     first: bool,
 ) -> Result<()> {
     let row = op.row();
-    let places = product_places(tape, index, row, product.rule);
-    for place in places.into_iter().flatten() {
-        if let Place::Entry(read) = place {
+    let places = &product_places(tape, index, row, product.rule);
+    for place in places.iter().flatten() {
+        if let &Place::Entry(read) = place {
             tape.compute(read)?;
         }
     }

@@ -159,7 +159,7 @@ impl<'a, E: FloatElement> Program<'a, E> {
             registers.extend(blocks);
             for (buffer, input) in buffers.iter_mut().zip(&self.inputs) {
                 if let (Some(buffer), Source::Splat(number)) = (buffer, input) {
-                    buffer.fill(*number);
+                    map::fill(*number, buffer);
                 }
             }
             for start in range.clone().step_by(width.max(1)) {
@@ -197,9 +197,7 @@ impl<'a, E: FloatElement> Program<'a, E> {
                 Read::Input(place) => Some(inputs[place]),
                 Read::Slot(slot) => Some(&*slots[slot]),
             };
-            let first =
-                step.operands.iter().find_map(|&operand| read(operand)).expect("an operand that the formula reads");
-            let operands = step.operands.map(|operand| read(operand).unwrap_or(first));
+            let operands = step.operands.map(read);
             match (&mut temporary, step.add) {
                 (Some(temporary), true) => {
                     step.kernel.run(operands, temporary);
@@ -224,12 +222,14 @@ fn room<A: Array>(len: usize) -> SmallVec<A> {
 }
 
 impl<E> Kernel<E> {
-    /// Computes every element of `out` from operands of the same length; those that the kernel does not read are arbitrary.
+    /// Computes every element of `out` from operands of the same length; those that the kernel does not read can be `None`.
     #[inline]
-    pub fn run(self, operands: [&[E]; 5], out: &mut [E]) {
+    pub fn run(self, operands: [Option<&[E]>; 5], out: &mut [E]) {
+        let first = operands.iter().find_map(|&operand| operand).expect("an operand that the formula reads");
+        let operand = |k: usize| operands[k].unwrap_or(first);
         match self {
-            Self::Value(kernel) => kernel([operands[0], operands[1], operands[2]], out),
-            Self::Product(kernel) => kernel(operands, out),
+            Self::Value(kernel) => kernel([operand(0), operand(1), operand(2)], out),
+            Self::Product(kernel) => kernel([operand(0), operand(1), operand(2), operand(3), operand(4)], out),
         }
     }
 }

@@ -62,14 +62,15 @@ pub(crate) fn product_shape(a: &[usize], b: &[usize]) -> Result<Shape> {
     if k != rows {
         return Err(error!(Shape, "matmul: shapes {a:?} and {b:?} do not fit: {k} is not {rows}"));
     }
-    let lead = broadcast("matmul", lead_a, lead_b).map_err(|_| {
+    let mut shape = broadcast("matmul", lead_a, lead_b).map_err(|_| {
         error!(
             Shape,
             "matmul: shapes {a:?} and {b:?} do not fit: the batches {lead_a:?} and {lead_b:?} do not broadcast; lengths \
              must be equal or 1, counted from the last"
         )
     })?;
-    Ok(lead.iter().copied().chain([m, n]).collect())
+    shape.dims_mut().extend_from_slice(&[m, n]);
+    Ok(shape)
 }
 
 /// `out = a b + beta out`, for shapes that fit.

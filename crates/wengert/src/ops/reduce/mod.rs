@@ -93,7 +93,9 @@ impl Over {
 
     /// A tensor of the result's shape as a view of the operand's `shape`, repeated along the run.
     pub fn spread<E: Element>(&self, result: TensorBase<E>, shape: &[usize]) -> Result<TensorBase<E>> {
-        self.beside(result, shape)?.try_expand(shape)
+        // A number is repeated as it is.
+        let beside = if self.whole { result } else { self.beside(result, shape)? };
+        beside.try_expand(shape)
     }
 
     /// Adds the vector-Jacobian product of a reduction whose result has the derivatives `partials`, of the operand's shape.
