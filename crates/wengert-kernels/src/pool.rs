@@ -170,7 +170,8 @@ impl<E: Real<Mask = bool>> MaxIndices<'_, E> {
         // At these rows and columns, all taps lie inside of the plane.
         let inner = [0, 1].map(|axis| {
             let (first, last) = (window.inside(axis, 0), window.inside(axis, window.kernel[axis] - 1));
-            first.start.max(last.start)..first.end.min(last.end)
+            let start = first.start.max(last.start);
+            start..first.end.min(last.end).max(start)
         });
         let [rows, columns] = &inner;
         for (x, out) in x.chunks_exact(window.plane().max(1)).zip(out.chunks_exact_mut(oh * ow)) {

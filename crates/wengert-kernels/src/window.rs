@@ -81,7 +81,7 @@ pub(crate) mod tests {
     /// Windows of many forms.
     pub fn windows() -> Vec<Window> {
         // Input, kernel, stride, padding, dilation.
-        let forms: [[[usize; 2]; 5]; 9] = [
+        let forms: [[[usize; 2]; 5]; 11] = [
             [[4, 4], [3, 3], [1, 1], [0, 0], [1, 1]],
             [[4, 5], [2, 3], [2, 2], [0, 0], [1, 1]],
             [[4, 4], [3, 3], [1, 1], [1, 1], [1, 1]],
@@ -91,6 +91,9 @@ pub(crate) mod tests {
             [[3, 150], [2, 2], [2, 2], [1, 1], [1, 1]],
             [[2, 2], [1, 1], [1, 1], [0, 0], [1, 1]],
             [[1, 1], [3, 3], [1, 1], [2, 2], [1, 1]],
+            // No place at which all taps of a row lie inside.
+            [[5, 1], [2, 2], [1, 1], [0, 1], [1, 1]],
+            [[9, 3], [3, 4], [2, 2], [1, 2], [1, 2]],
         ];
         let make = |&[input, kernel, stride, padding, dilation]: &[[usize; 2]; 5]| {
             let places = |a: usize| (input[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1;

@@ -9,8 +9,10 @@ use std::{fs, io};
 use crate::kill::Fate;
 use crate::mutate::Mutant;
 
-/// Reasons why a change changes no result: a line each, the mutant's key and the reason, parted by a tab.
+/// Reasons why a change changes no result: a line each, the mutant's key and the reason, parted by a tab. A reason that begins
+/// with [`ALIVE`] is why no test sees a change that is not equivalent.
 const REASONS: &str = "tools/mutants/equivalent.txt";
+const ALIVE: &str = "alive: ";
 
 /// What became of some mutants.
 #[derive(Default)]
@@ -68,6 +70,9 @@ pub fn write(
     let (mut open, mut equivalent) = (Vec::new(), Vec::new());
     for ((_, mutant), fate) in sample.iter().zip(fates) {
         let reason = reasons.get(mutant.key().as_str());
+        let alive = reason.and_then(|reason| reason.strip_prefix(ALIVE));
+        let reason = reason.filter(|_| alive.is_none());
+        let why = alive.map_or(String::new(), |alive| format!(": {alive}"));
         for count in [counts.entry(part(&mutant.file)).or_default(), &mut total] {
             match (fate, reason) {
                 (Fate::Killed(_), _) => count.killed += 1,
@@ -82,9 +87,9 @@ pub fn write(
             (Fate::Survived | Fate::Alive | Fate::Unreached, Some(reason)) => {
                 equivalent.push(format!("* {place}: {reason}\n"))
             }
-            (Fate::Survived, None) => open.push(format!("* {place}\n")),
-            (Fate::Alive, None) => open.push(format!("* {place} (the quick tests; the others did not run)\n")),
-            (Fate::Unreached, None) => open.push(format!("* {place} (no test runs it)\n")),
+            (Fate::Survived, None) => open.push(format!("* {place}{why}\n")),
+            (Fate::Alive, None) => open.push(format!("* {place} (the quick tests; the others did not run){why}\n")),
+            (Fate::Unreached, None) => open.push(format!("* {place} (no test runs it){why}\n")),
             _ => {}
         }
     }

@@ -21,10 +21,9 @@ pub struct Hook {
 impl Hook {
     /// Removes the hook; nothing if it has been, or its tensor's scope has ended.
     pub fn remove(self) {
-        // When this fails, the thread is ending, or the tape is lent to a closure.
-        let hook = tape::with(|tape| Ok(tape.detach(self.owner, self.id)));
-        // Dropped after the borrow: its destructor is the user's.
-        drop(hook);
+        // Dropped after the borrow: its destructor is the user's. An error means that the thread is ending, or the tape is lent
+        // to a closure.
+        drop(tape::with(|tape| Ok(tape.detach(self.owner, self.id))));
     }
 }
 

@@ -75,6 +75,20 @@ fn many_operands() -> Result<Found> {
     result
 }
 
+/// So many leaves, of several elements and numbers, that the lists of whose gradients a sweep fills are not refused as those of single values.
+fn many_leaves() -> Result<Found> {
+    let mut total = Tensor64::try_scalar(0.0)?;
+    let mut leaves = [[total; 2]; 200];
+    for (k, [leaf, number]) in leaves.iter_mut().enumerate() {
+        *leaf = Tensor64::try_full(2, 1.0 + k as f64 / 64.0)?.try_requires_grad_(true)?;
+        *number = Tensor64::try_scalar(k as f64 / 8.0)?.try_requires_grad_(true)?;
+        total = total.try_add(leaf.try_square()?.try_sum()?.try_mul(*number)?)?;
+    }
+    total.try_backward()?;
+    let gradient = |leaf: Tensor64| leaf.try_grad()?.expect("backward was called").try_to_vec();
+    leaves.iter().step_by(50).flatten().map(|&leaf| gradient(leaf)).collect()
+}
+
 fn indices() -> Result<Found> {
     let x = Tensor64::try_linspace(-1.0, 1.0, 90)?.try_reshape([9, 10])?.try_detach()?.try_requires_grad_(true)?;
     let index = IndexTensor::try_arange(8, -1, -1)?;
@@ -134,10 +148,11 @@ fn many_elements() -> Result<Found> {
     Ok(vec![w.try_grad()?.expect("backward was called").try_to_vec()?])
 }
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("many of a kind", many_of_a_kind),
     ("many operands", many_operands),
     ("many elements", many_elements),
+    ("many leaves", many_leaves),
     ("a network", network),
     ("views and writes", views_and_writes),
     ("indices", indices),

@@ -400,3 +400,19 @@ fn a_hook_on_the_first_tensor_of_a_scope_goes_with_it() {
     });
     assert_eq!(Rc::strong_count(&held), 1);
 }
+
+#[test]
+fn seeds_come_as_a_slice_a_vec_or_an_array() {
+    let x = Tensor64::new([1.0, 2.0]).requires_grad_(true);
+    let outputs = [x * 2.0, x * x];
+    let seeds = [Some(Tensor64::new([1.0, 10.0])), Some(Tensor64::new([3.0, 30.0]))];
+    let options = GradOptions::default();
+    let found = [
+        grad_with(&outputs, &[x], &seeds, options),
+        grad_with(&outputs, &[x], &seeds.to_vec(), options),
+        grad_with(&outputs, &[x], &seeds[..], options),
+    ];
+    for gradients in found {
+        assert_eq!(gradients.unwrap()[0].expect("a path").to_vec(), [8.0, 140.0]);
+    }
+}

@@ -100,3 +100,12 @@ fn what_lies_outside_begins_nowhere() {
     (cube * diagonal).sum().backward();
     assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
 }
+
+#[test]
+fn a_pool_may_be_wider_than_its_picture() {
+    let x = Tensor64::arange(0.0, 5.0, 1.0).reshape([1, 1, 5, 1]).detach().requires_grad_(true);
+    let y = x.max_pool2d_with(2, MaxPool { stride: Some([1, 1]), padding: [0, 1], ..MaxPool::default() });
+    assert_eq!((&y.shape()[..], y.to_vec()), (&[1, 1, 4, 2][..], vec![1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]));
+    y.sum().backward();
+    assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 2.0, 2.0, 2.0, 2.0]);
+}

@@ -184,3 +184,16 @@ fn a_result_whose_numbers_became_tensors_owns_its_block() {
     y.sum().backward();
     assert_eq!(x.grad().unwrap().to_vec(), [6.0, 0.0, 6.0]);
 }
+
+#[test]
+fn a_dump_of_the_whole_tape_shows_scopes_that_recorded_nothing() {
+    let dump = || {
+        let dumped = scope(|| {
+            let _ = Tensor::ones([2]);
+            tape::dump()
+        });
+        dumped.lines().map(String::from).collect::<Vec<_>>()
+    };
+    let lines = std::thread::spawn(dump).join().expect("no panic");
+    assert!(lines.len() == 5 && lines[2].contains("scope 0") && lines[3].contains("scope 1"), "{lines:#?}");
+}

@@ -224,6 +224,16 @@ fn a_write_in_place_lies_on_one_side() {
 }
 
 #[test]
+fn an_adjoint_of_an_input_joins_what_flows_there() {
+    let h = Tensor64::new([1.0, 2.0]).requires_grad_(true) * 3.0;
+    let start = position();
+    let y = h * h;
+    let found = Segment::since(start).pull_back(&[(y, y.ones_like()), (h, Tensor64::new([5.0, 7.0]))]);
+    let [(carrier, adjoint)] = found[..] else { panic!("{} tensors, not one", found.len()) };
+    assert_eq!((carrier.to_vec(), adjoint.to_vec()), (h.to_vec(), vec![11.0, 19.0]));
+}
+
+#[test]
 fn memory_of_a_truncated_recurrence_is_flat() {
     let w = Tensor::full([4, 4], 0.1).requires_grad_(true);
     let mut last = memory::stats();
