@@ -13,6 +13,8 @@ use std::sync::{LazyLock, Mutex};
 
 pub(crate) use team::MOST;
 use team::locked;
+#[doc(hidden)]
+pub use team::lose;
 
 thread_local! {
     /// How many threads loops of this thread may have; 0 as long as nobody said.

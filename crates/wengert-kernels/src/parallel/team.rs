@@ -27,6 +27,13 @@ const POLITE: Duration = Duration::from_micros(20);
 /// How long the loop's thread looks out for the end of the last pieces before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(200);
 
+/// Drops what a panic carries if it is a text, as of `panic!`. Anything else may panic when it is dropped, and is leaked.
+pub fn lose(panic: Box<dyn Any + Send>) {
+    if !panic.is::<&'static str>() && !panic.is::<String>() {
+        std::mem::forget(panic);
+    }
+}
+
 /// Runs `f` with every number below `pieces`, by up to `threads` threads, of which this is one.
 ///
 /// # Panics
@@ -168,12 +175,12 @@ impl Team {
         }
     }
 
-    /// Keeps what the first piece panicked with. Others are leaked: what they carry may panic when it is dropped.
+    /// Keeps what the first piece panicked with, and loses the others'.
     fn keep(&self, panic: Box<dyn Any + Send>) {
         let mut first = locked(&self.panic);
         match *first {
             None => *first = Some(panic),
-            Some(_) => std::mem::forget(panic),
+            Some(_) => lose(panic),
         }
     }
 

@@ -5,6 +5,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use wengert_kernels::parallel::lose;
+
 use super::{Tape, with};
 use crate::error::Result;
 
@@ -37,13 +39,6 @@ impl Drop for Forgotten {
             Some(panic) => lose(panic),
             None => {}
         }
-    }
-}
-
-/// Drops what a panic carries if it is a text, as of `panic!`. Anything else may panic when it is dropped, and is leaked.
-fn lose(panic: Box<dyn Any + Send>) {
-    if !panic.is::<&'static str>() && !panic.is::<String>() {
-        std::mem::forget(panic);
     }
 }
 
