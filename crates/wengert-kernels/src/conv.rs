@@ -250,7 +250,8 @@ fn make_row<E: Real>(window: &Window, tap: &Tap, plane: &[E], row: &mut [E]) {
     row[tap.rows.end * ow..].fill(E::of(0.0));
     let from = &plane[window.at(0, tap.rows.start, tap.i) * width + window.at(1, start, tap.j)..];
     let lines = row[tap.rows.start * ow..tap.rows.end * ow].chunks_exact_mut(ow);
-    for (out, from) in lines.zip(from.chunks(step * width)) {
+    // A single line has any step.
+    for (out, from) in lines.zip(from.chunks(step.saturating_mul(width))) {
         if end - start < ow {
             out[..start].fill(E::of(0.0));
             out[end..].fill(E::of(0.0));

@@ -109,3 +109,18 @@ fn a_pool_may_be_wider_than_its_picture() {
     y.sum().backward();
     assert_eq!(x.grad().expect("backward was called").to_vec(), [0.0, 2.0, 2.0, 2.0, 2.0]);
 }
+
+#[test]
+fn a_stride_beyond_memory_leaves_one_place() {
+    let x = Tensor64::arange(0.0, 12.0, 1.0).reshape([1, 1, 3, 4]).detach().requires_grad_(true);
+    let w = Tensor64::ones([1, 1, 2, 2]);
+    for stride in [[usize::MAX / 2, 1], [1, usize::MAX / 3], [usize::MAX / 2, usize::MAX / 3]] {
+        let y = x.conv2d(w, Conv2d { stride, ..Conv2d::default() });
+        assert_eq!((y.shape()[2] == 1, y.shape()[3] == 1), (stride[0] > 1, stride[1] > 1));
+        assert_eq!(y.to_vec()[0], 10.0);
+        y.narrow(2, 0, 1).narrow(3, 0, 1).sum().backward();
+        let pooled = x.max_pool2d_with(2, MaxPool { stride: Some(stride), ..MaxPool::default() });
+        assert_eq!(pooled.to_vec()[0], 5.0);
+    }
+    assert_eq!(x.grad().expect("backward was called").to_vec()[..6], [3.0, 3.0, 0.0, 0.0, 3.0, 3.0]);
+}
