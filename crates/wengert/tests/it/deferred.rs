@@ -130,7 +130,7 @@ fn a_sum_has_its_value_whoever_asks_and_whatever_is_written_in_between() {
             (slope * slope).mean().backward();
             vec![sum, slope]
         },
-        |x| vec![scope(|| (x * 2.0).sum().detach()), scope(|| no_grad(|| (x * 2.0).mean()))],
+        |x| vec![scope(|| (x * 2.0).sum()), scope(|| no_grad(|| (x * 2.0).mean()))],
         |x| {
             // The sum's gradient comes back through a number, and the operand has another reader.
             let y = (x + 1.0).exp();
