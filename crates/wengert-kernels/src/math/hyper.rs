@@ -27,7 +27,7 @@ pub(crate) fn tanh_f32(x: f32) -> f32 {
     let twice = a + a;
     let (k, r, _) = reduce(if twice > 20.0 { 20.0 } else { twice });
     let power = f32::pow2(k);
-    // power (e^r - 1) + (power + 1), of which the last sum is exact.
+    // power (e^r - 1) + (power + 1), of which the last sum is exact below 2^24.
     let sum = power.mul_add((r * r).mul_add(f32::exp_tail(r), r), power + 1.0);
     (if a < 0.55 { near } else { 1.0 - 2.0 / sum }).copysign(x)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::{Op, Structured, elementwise};
+use crate::anomaly;
 use crate::autograd::{Backward, BackwardMany, Forward, ForwardMany};
 use crate::element::{DType, Data, Element, FloatElement};
 use crate::error::Result;
@@ -148,10 +149,13 @@ pub(crate) fn record<R: Compute<E>, E: Element>(inputs: &[Handle], attrs: R::Att
 pub(crate) fn record_fold<R: Fold<E>, E: FloatElement>(input: TensorBase<E>, attrs: R::Attrs) -> Result<TensorBase<E>> {
     let folded = tape::with(|tape| {
         let index = tape.locate(input.handle())?;
-        if !tape.entry(index).is_deferred() || R::of_sum(E::default(), &attrs).is_none() {
+        let entry = tape.entry(index);
+        let is_sum = matches!(entry.op, Op::Elementwise(_)) && R::of_sum(E::default(), &attrs).is_some();
+        if !entry.is_deferred() || !is_sum {
             return Ok(None);
         }
-        if is_tracked::<E>(tape, &[index]) {
+        // Anomaly mode looks at each value where it is recorded.
+        if is_tracked::<E>(tape, &[index]) && !anomaly::is_anomaly_enabled() {
             tape.reserve_deferred()?;
             let value = record_on::<R, E>(tape, &[index], attrs, None::<fn(&Tape, &mut [E])>)?;
             tape.note_deferred(value.handle().index);

@@ -5,7 +5,7 @@
 //! are needed: that is cheaper than to write them to memory and to read them. So is a *fold*, the sum or mean of all elements of a
 //! deferred value, if it is tracked: the sweep that begins at a loss computes it on the way.
 //!
-//! Invariants: a deferred entry is a fold, or elementwise and of the same shape as its deferred operands; the elements of its other
+//! Invariants: a deferred entry is elementwise and of the same shape as its deferred operands, or a fold of an elementwise entry; the elements of its other
 //! operands are those that it was recorded with, as whoever is about to write to a block has its readers computed before.
 
 use super::arena::Storage;
@@ -21,8 +21,6 @@ const DEFER_FROM: usize = 8192;
 pub(super) struct Deferred {
     /// In the order of the tape; some may be computed by now.
     entries: Vec<u32>,
-    /// The last fold among them.
-    fold: Option<u32>,
     /// The length at which those are taken off the list.
     sweep_at: usize,
     /// Elements from which operations are deferred.
@@ -32,7 +30,7 @@ pub(super) struct Deferred {
 impl Deferred {
     pub fn new() -> Self {
         let from = if cfg!(debug_assertions) { from_environment() } else { None };
-        Self { entries: Vec::new(), fold: None, sweep_at: 64, from: from.unwrap_or(DEFER_FROM) }
+        Self { entries: Vec::new(), sweep_at: 64, from: from.unwrap_or(DEFER_FROM) }
     }
 }
 
@@ -45,7 +43,9 @@ fn from_environment() -> Option<usize> {
 /// `usize::MAX` computes each when it is recorded. Values and gradients are the same, bit for bit.
 ///
 /// A deferred operation is computed when its elements are asked for: by the user, or by an operation that is not elementwise. Several
-/// that depend on each other are computed together, so that what is between them needs no memory. In debug builds, the environment
+/// that depend on each other are computed together, so that what is between them needs no memory. A `sum` or `mean` of all their
+/// elements that derivatives flow through is deferred with them, until it is asked for or a sweep begins at it; that there is no
+/// memory is then said there. In debug builds, the environment
 /// variable `WENGERT_DEFER_FROM` is the number that threads begin with.
 ///
 /// ```
@@ -85,20 +85,19 @@ impl Tape {
             self.deferred.sweep_at = (2 * self.deferred.entries.len()).max(64);
         }
         self.deferred.entries.push(index);
-        if self.is_fold(index) {
-            self.deferred.fold = Some(index);
-        }
     }
 
     fn is_fold(&self, index: u32) -> bool {
         !matches!(self.entry(index).op, Op::Elementwise(_))
     }
 
-    /// The fold that was recorded last, and what it folds, if both are deferred.
-    pub fn deferred_fold(&self) -> Option<(u32, u32)> {
-        let fold = self.deferred.fold.filter(|&fold| self.entry(fold).is_deferred())?;
-        let operand = self.entry(fold).a;
-        self.entry(operand).is_deferred().then_some((fold, operand))
+    /// The last fold, and what it folds, of those that are deferred and whose operand is, and `is_wanted`.
+    pub fn deferred_fold(&self, is_wanted: impl Fn(u32) -> bool) -> Option<(u32, u32)> {
+        let folds = self.deferred.entries.iter().rev().filter(|&&index| self.is_fold(index));
+        let mut pairs = folds.map(|&fold| (fold, self.entry(fold).a));
+        pairs.find(|&(fold, operand)| {
+            self.entry(fold).is_deferred() && self.entry(operand).is_deferred() && is_wanted(operand)
+        })
     }
 
     /// The entry that a handle means now, with its value.
@@ -149,6 +148,5 @@ impl Tape {
     pub(super) fn forget_deferred(&mut self, start: u32) {
         let kept = self.deferred.entries.partition_point(|&index| index < start);
         self.deferred.entries.truncate(kept);
-        self.deferred.fold = self.deferred.fold.filter(|&fold| fold < start);
     }
 }

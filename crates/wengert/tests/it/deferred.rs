@@ -1,6 +1,6 @@
 //! Values that are computed when they are asked for are those that the operation had when it was recorded.
 
-use wengert::{Tensor, Tensor64, checkpoint, detect_anomaly, memory, no_grad, scope, tape};
+use wengert::{Tensor, Tensor64, checkpoint, detect_anomaly, memory, no_grad, scope, tape, try_detect_anomaly};
 
 use crate::regions::deferring;
 
@@ -61,6 +61,10 @@ fn values_that_were_deferred_are_like_others() {
         (h * h + h).sin().sum().backward();
         assert_eq!(x.grad().unwrap().to_vec(), expected);
         assert!(detect_anomaly(|| (x * 2.0).sum().item()).is_finite());
+        let huge = x * 1e308;
+        assert!(try_detect_anomaly(|| (huge + huge.square()).sum()).is_err());
+        let large = (x + 1.0) * 1e305;
+        assert!(try_detect_anomaly(|| large.sum()).is_err());
         assert!(format!("{}", x * 2.0).starts_with("tensor(["));
     });
 }
@@ -84,7 +88,7 @@ fn what_costs_little_takes_no_memory() {
 
 #[test]
 fn a_sum_has_its_value_whoever_asks_and_whatever_is_written_in_between() {
-    let steps: [fn(Tensor) -> Vec<Tensor>; 9] = [
+    let steps: [fn(Tensor) -> Vec<Tensor>; 11] = [
         |x| {
             let loss = ((x * x + 2.0).tanh() * x.exp()).mean();
             loss.backward();
@@ -121,6 +125,20 @@ fn a_sum_has_its_value_whoever_asks_and_whatever_is_written_in_between() {
             sum.backward();
             x.update(|x, _| x.fill(9.0));
             vec![sum, unused]
+        },
+        |x| {
+            // Sums of a sum; one that is looked at without derivatives.
+            let sum = (x * x).sum();
+            let (mean, seen) = (sum.mean().sum(), no_grad(|| sum.sum()));
+            mean.backward();
+            vec![sum, mean, seen, (x * 3.0).mean().sum()]
+        },
+        |x| {
+            // The loss is not the last sum.
+            let loss = (x * x).exp().sum();
+            let other = (x * 2.0).mean();
+            loss.backward();
+            vec![loss, other]
         },
         |x| {
             let sum = (x * x * x).sum();

@@ -107,7 +107,7 @@ impl Sweep {
         }
         let Some(mut region) = self.gather::<E>(tape, start, top)? else { return Ok(false) };
         self.prepare::<E>(tape, &mut region)?;
-        let fold = tape.deferred_fold().filter(|&(_, operand)| region.nodes.iter().any(|node| node.index == operand));
+        let fold = tape.deferred_fold(|operand| region.nodes.iter().any(|node| node.index == operand));
         let _span = profile::span(Phase::Backward, || {
             let cost = |node: &Node| node.products.iter().map(|product| node.op.row().product_cost(product.rule)).sum();
             let passed = region.nodes.iter().map(|node| work(tape, node.index, cost(node)));

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! When a value is asked for, all deferred ones that it depends on are computed with it, as one [`Program`]. Those that cost more than
-//! memory does are kept, as `y` is; the others remain deferred. A sweep that reads one computes it again, in its own blocks.
+//! memory does are kept, as `y` is; the others remain deferred. A sweep that reads one computes it again, in its own blocks. The sum
+//! itself is deferred too if it is tracked (a *fold*, `ops::reduce`): nothing that is computed here depends on one.
 
 use smallvec::{SmallVec, smallvec};
 use wengert_kernels::reduce;
@@ -139,7 +140,9 @@ pub(crate) fn fold_works(tape: &Tape, fold: u32, operand: u32) -> SmallVec<[Work
 }
 
 fn row(tape: &Tape, index: u32) -> &'static Row {
-    let Op::Elementwise(op) = tape.entry(index).op else { unreachable!("what is deferred is elementwise") };
+    let Op::Elementwise(op) = tape.entry(index).op else {
+        unreachable!("what depends on deferred values and is deferred with them is elementwise")
+    };
     op.row()
 }
 

@@ -200,16 +200,18 @@ pub(crate) fn sum_to<E: FloatElement>(
 /// Computes the deferred entry `index`, a fold.
 pub(crate) fn compute_fold<E: FloatElement>(tape: &mut Tape, index: u32) -> Result<()> {
     let operand = tape.entry(index).a;
+    let span = |bytes: usize| {
+        profile::span(Phase::Forward, || profile::whole(tape.name(tape.entry(index)), bytes + size_of::<E>()))
+    };
     let sum = if tape.entry(operand).is_deferred() {
+        drop(span(0));
         elementwise::sum_deferred::<E>(tape, operand)?
     } else {
+        let _span = span(tape.bytes(operand));
         let (numel, mut sum) = (tape.layout(operand).numel(), E::default());
         reduce::sum_axis(&tape.data(operand)[..numel], [1, numel, 1], std::slice::from_mut(&mut sum));
         sum
     };
-    let _span = profile::span(Phase::Forward, || {
-        profile::whole(tape.name(tape.entry(index)), tape.bytes(operand) + size_of::<E>())
-    });
     settle_fold(tape, index, sum);
     Ok(())
 }
