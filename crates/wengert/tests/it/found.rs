@@ -124,3 +124,12 @@ fn a_stride_beyond_memory_leaves_one_place() {
     }
     assert_eq!(x.grad().expect("backward was called").to_vec()[..6], [3.0, 3.0, 0.0, 0.0, 3.0, 3.0]);
 }
+
+#[test]
+fn shifts_of_one_dimension_add_up_however_large_they_are() {
+    let x = Tensor64::arange(0.0, 5.0, 1.0);
+    for shifts in [[isize::MIN, isize::MAX], [isize::MAX, 1], [isize::MAX, isize::MAX], [isize::MIN, -1]] {
+        let one_by_one = x.roll(shifts[0], 0).roll(shifts[1], 0);
+        assert_eq!(x.roll(shifts, [0, 0]).to_vec(), one_by_one.to_vec(), "{shifts:?}");
+    }
+}

@@ -280,7 +280,7 @@ twins! {
             for (&shift, &dim) in shifts.iter().zip(&dims) {
                 let dim = wrap_dim("roll", dim, shape.len())?;
                 if let Some(&n) = shape.get(dim) {
-                    axes.axes[dim] = rolled(n, shift - axes.axes[dim].shift);
+                    axes.axes[dim] = rolled(n, turns(n, shift) - axes.axes[dim].shift);
                 }
             }
             remapped(self, axes)
@@ -288,7 +288,12 @@ twins! {
     }
 }
 
-/// A rolled dimension; a shift by the length is none.
+/// A rolled dimension.
 fn rolled(n: usize, shift: isize) -> Axis {
-    Axis { from: n, to: n, shift: -(shift.checked_rem(n as isize).unwrap_or(0)), rule: Rule::Wrap }
+    Axis { from: n, to: n, shift: -turns(n, shift), rule: Rule::Wrap }
+}
+
+/// What is left of a shift without whole lengths.
+fn turns(n: usize, shift: isize) -> isize {
+    shift.checked_rem(n as isize).unwrap_or(0)
 }
